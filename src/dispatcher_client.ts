@@ -1,0 +1,222 @@
+/**
+ * The entry's end of the dispatcher: starts its thread and the nursery's, gathers what is pushed in a turn into one
+ * message, and reads the outcomes.
+ *
+ * @module
+ */
+import { Buffer, decode } from "./codec.ts";
+import type { InfoTask } from "./info_task.ts";
+import { refuseLossy } from "./lossy.ts";
+import type { CheckedPushOptions } from "./options.ts";
+import {
+  type DispatcherOptions,
+  type OutcomeData,
+  PROTOCOL_VERSION,
+  type RetryData,
+  type ToDispatcher,
+  type ToEntry,
+} from "./protocol.ts";
+import { OutcomeRecord, RecordWriter, TaskRecord } from "./records.ts";
+import { checkTransfer } from "./transfer.ts";
+
+/** Tasks in one message at most. */
+const MAX_BATCH = 256;
+
+/** Who hears of what comes from the dispatcher. */
+export interface DispatcherEvents {
+  /** A task returned a small plain value. */
+  value(
+    id: number,
+    worker: number,
+    attempts: number,
+    callbacks: number,
+    waitedMs: number,
+    ranMs: number,
+    value: unknown,
+  ): void;
+  outcome(outcome: OutcomeData): void;
+  message(message: Exclude<ToEntry, { type: "outcome" | "outcomes" }>): void;
+  /** The dispatcher, or the nursery, has died. */
+  died(error: unknown): void;
+}
+
+/** See the module's description. */
+export class DispatcherClient {
+  readonly #dispatcher: Worker;
+  readonly #nursery: Worker;
+  readonly #events: DispatcherEvents;
+  readonly #modules = new Map<string, number>();
+  readonly #batch = new RecordWriter();
+  #batchAt = 0;
+  #flushing = false;
+  #lastSpecifier = "";
+  #lastModule = -1;
+
+  constructor(options: DispatcherOptions, name: string, events: DispatcherEvents) {
+    this.#events = events;
+    this.#dispatcher = startWorker(
+      new URL("./dispatcher_worker.ts", import.meta.url),
+      `${name} dispatcher`,
+      events,
+    );
+    this.#nursery = startWorker(new URL("./nursery_worker.ts", import.meta.url), `${name} nursery`, events);
+    this.#dispatcher.onmessage = ({ data }: MessageEvent<ToEntry>) => this.#receive(data);
+    const { port1, port2 } = new MessageChannel();
+    this.#nursery.postMessage(port1, [port1]);
+    this.post({ type: "hello", version: PROTOCOL_VERSION, options, nursery: port2 }, [port2]);
+  }
+
+  post(message: ToDispatcher, transfer: Transferable[] = []): void {
+    this.flush();
+    this.#dispatcher.postMessage(message, transfer);
+  }
+
+  /**
+   * Sends a task, with its arguments as they are now.
+   *
+   * @throws What cloning the arguments threw; then nothing was sent, and no buffer was moved.
+   */
+  push(
+    id: number,
+    task: InfoTask,
+    options: CheckedPushOptions | undefined,
+    retry: RetryData | undefined,
+  ): void {
+    const module = this.module(task.specifier);
+    if (
+      retry === undefined && (options === undefined || isPlain(options)) && this.#append(id, module, task)
+    ) return;
+    this.#send(id, module, task, options, retry);
+  }
+
+  /** The number of a module, told to the dispatcher when it is new. */
+  module(specifier: string): number {
+    if (specifier === this.#lastSpecifier) return this.#lastModule;
+    let module = this.#modules.get(specifier);
+    if (module === undefined) {
+      module = this.#modules.size;
+      this.#modules.set(specifier, module);
+      this.post({ type: "module", module, specifier });
+    }
+    this.#lastSpecifier = specifier;
+    return this.#lastModule = module;
+  }
+
+  /** Sends what was gathered. */
+  flush(): void {
+    if (this.#batch.count === 0) return;
+    const { buffer, length, count } = this.#batch.take();
+    this.#dispatcher.postMessage({ type: "batch", buffer, length, count, at: this.#batchAt }, [buffer]);
+  }
+
+  /** Ends both threads, whatever they do. */
+  terminate(): void {
+    this.#dispatcher.terminate();
+    this.#nursery.terminate();
+  }
+
+  #append(id: number, module: number, task: InfoTask): boolean {
+    const batch = this.#batch;
+    const at = batch.begin(TaskRecord.header);
+    TaskRecord.put(batch.words, at, id, module, task.timeout);
+    if (!batch.value(task.args)) return false;
+    batch.end();
+    if (batch.count === 1) this.#batchAt = now();
+    if (batch.count >= MAX_BATCH) {
+      this.flush();
+    } else if (!this.#flushing) {
+      this.#flushing = true;
+      queueMicrotask(() => {
+        this.#flushing = false;
+        this.flush();
+      });
+    }
+    return true;
+  }
+
+  #send(
+    id: number,
+    module: number,
+    task: InfoTask,
+    options: CheckedPushOptions | undefined,
+    retry: RetryData | undefined,
+  ): void {
+    const args = [...task.args];
+    for (let i = 0; i < args.length; i++) refuseLossy(args[i], `argument ${i + 1}`);
+    const transfer = options?.transfer ?? [];
+    // A message that cannot be sent would take the buffers along all the same.
+    if (transfer.length > 0) checkTransfer(args, transfer);
+    const data = {
+      id,
+      module,
+      timeout: task.timeout,
+      args,
+      transfer,
+      priority: options?.priority ?? 0,
+      softTimeout: options?.softTimeout,
+      retry,
+    };
+    this.post({ type: "push", task: data, at: now() }, transfer);
+  }
+
+  #receive(message: ToEntry): void {
+    switch (message.type) {
+      case "outcomes":
+        return this.#read(new Buffer(message.buffer), message.length);
+      case "outcome":
+        return this.#events.outcome(message.outcome);
+      default:
+        return this.#events.message(message);
+    }
+  }
+
+  #read(buffer: Buffer, length: number): void {
+    const { words } = buffer;
+    for (let at = 0; at < length; at += words[at]!) {
+      buffer.at = 4 * (at + OutcomeRecord.header);
+      const value = decode(buffer);
+      this.#events.value(
+        OutcomeRecord.id(words, at),
+        OutcomeRecord.worker(words, at),
+        OutcomeRecord.attempts(words, at),
+        OutcomeRecord.callbacks(words, at),
+        OutcomeRecord.waitedMs(words, at),
+        OutcomeRecord.ranMs(words, at),
+        value,
+      );
+    }
+  }
+}
+
+function startWorker(url: URL, name: string, events: DispatcherEvents): Worker {
+  const worker = new Worker(url, { type: "module", name });
+  worker.onerror = (event) => {
+    // Else it would end the process.
+    event.preventDefault();
+    events.died(event.error ?? new Error(event.message));
+  };
+  worker.onmessageerror = () => events.died(new Error("A message could not be read"));
+  return worker;
+}
+
+/** Whether a record can hold all that the dispatcher needs to know. */
+function isPlain(options: CheckedPushOptions): boolean {
+  return options.signal === undefined && options.priority === undefined &&
+    options.softTimeout === undefined &&
+    options.transfer === undefined;
+}
+
+const now = () => performance.timeOrigin + performance.now();
+
+/**
+ * Never runs: worker files are outside the module graph, so `deno cache`, `deno check` and publishing would not see
+ * them unless something in it names them.
+ */
+export function _graph(): Promise<unknown>[] {
+  return [
+    import("./dispatcher_worker.ts"),
+    import("./nursery_worker.ts"),
+    import("./runtime/thread_worker.ts"),
+    import("./runtime/process_worker.ts"),
+  ];
+}

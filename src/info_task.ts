@@ -1,0 +1,145 @@
+import { resolve, toFileUrl } from "@std/path";
+
+/** The function that runs in the worker, of the type of a task's module or export. */
+export type RunnableOf<M> = M extends { runnable: infer F extends (...args: never[]) => unknown } ? F
+  : M extends abstract new (...args: never[]) => { runnable: infer F extends (...args: never[]) => unknown }
+    ? F
+  : M extends (...args: never[]) => unknown ? M
+  : M extends { default: infer D } ? RunnableOf<D>
+  : never;
+
+/** The arguments of a task. `unknown[]` where the task names no type. */
+export type ArgsOf<M> = unknown extends M ? unknown[] : Parameters<RunnableOf<M>>;
+
+/**
+ * The value of a task: what its `runnable` returns, awaited, or for a generator what it returns in the end.
+ * `unknown` where the task names no type.
+ */
+export type ResultOf<M> = unknown extends M ? unknown
+  : ReturnType<RunnableOf<M>> extends
+    | Generator<unknown, infer T, never>
+    | AsyncGenerator<unknown, infer T, never> ? T
+  : Awaited<ReturnType<RunnableOf<M>>>;
+
+/** The value of a task, of the type of the task itself. */
+export type ValueOf<T> = T extends InfoTask<infer M> ? ResultOf<M> : unknown;
+
+/** The largest delay of a timer, 2³¹ − 1 ms: about 24.8 days. */
+export const MAX_DELAY = 2 ** 31 - 1;
+
+declare const TYPE: unique symbol;
+
+const SCHEMES = ["file:", "https:", "http:", "npm:", "jsr:", "node:", "data:"];
+
+/** Tasks of one module are many: parsing the same URL again would cost more than pushing the task. */
+const resolved = new Map<string, string>();
+
+/**
+ * A task: what to run, for how long at most, with which arguments.
+ *
+ * Name the type of the module, or of the export, to have arguments and result checked:
+ * `InfoTask<typeof import("./demo.ts")>`.
+ *
+ * @example Usage
+ * ```ts
+ * import { InfoTask } from "@cm/multiprocess";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * const task = new InfoTask("file:///demo.ts#Demo", 1_000, { test: 1 });
+ * assertEquals(task.specifier, "file:///demo.ts#Demo");
+ * assertEquals(task.timeout, 1_000);
+ * assertEquals(task.args, [{ test: 1 }]);
+ *
+ * assertThrows(() => new InfoTask("lodash", 1_000), TypeError, "import.meta.resolve");
+ * assertThrows(() => new InfoTask("file:///demo.ts", 0), RangeError, "time limit");
+ * ```
+ *
+ * @typeParam M The type of the task's module or export.
+ */
+export class InfoTask<M = unknown> {
+  /** The absolute URL of the module, with the fragment that names its export. */
+  readonly specifier: string;
+  /** The time limit in milliseconds; `Infinity` for none. */
+  readonly timeout: number;
+  /** The arguments for `runnable`. */
+  readonly args: readonly unknown[];
+  /** Only a type, so that `push` knows it again. */
+  declare readonly [TYPE]?: M;
+
+  /**
+   * Creates a task. Nothing is loaded yet.
+   *
+   * @param specifier An absolute URL (`file:`, `https:`, `npm:`, `jsr:`, `node:`, `data:`), usually from
+   * `import.meta.resolve()`, or a path that begins with `/`, `./` or `../`, resolved against the working
+   * directory. A fragment names an export.
+   * @param timeout The time limit in milliseconds, more than 0 and less than 2³¹, or `Infinity` for none. It
+   * counts from the start of the run.
+   * @param args The arguments for `runnable`. They must be cloneable.
+   * @throws {TypeError} If the specifier or the time limit has the wrong type, or the specifier is bare.
+   * @throws {RangeError} If the time limit is out of range.
+   */
+  constructor(specifier: string | URL, timeout: number, ...args: ArgsOf<NoInfer<M>>) {
+    this.specifier = (typeof specifier === "string" ? resolved.get(specifier) : undefined) ??
+      resolveSpecifier(specifier);
+    checkTimeout(timeout);
+    this.timeout = timeout;
+    this.args = args;
+  }
+}
+
+function checkTimeout(timeout: unknown): void {
+  if (typeof timeout !== "number") {
+    throw new TypeError(
+      `Cannot create a task: the time limit must be a number of milliseconds, received ${show(timeout)}`,
+    );
+  }
+  if (!(timeout > 0) || (timeout > MAX_DELAY && timeout !== Infinity)) {
+    throw new RangeError(
+      `Cannot create a task: the time limit must be more than 0 and less than 2^31 ms, or Infinity, received ${timeout}`,
+    );
+  }
+}
+
+/**
+ * The absolute URL of a module, with its fragment.
+ *
+ * @throws {TypeError} If it is none.
+ */
+export function resolveSpecifier(specifier: unknown): string {
+  if (specifier instanceof URL) return checkScheme(specifier).href;
+  if (typeof specifier !== "string") {
+    throw new TypeError(
+      `Cannot create a task: the specifier must be a string or a URL, received ${show(specifier)}`,
+    );
+  }
+  if (/^(\.{0,2}[\\/]|[a-zA-Z]:[\\/])/.test(specifier)) {
+    const hash = specifier.lastIndexOf("#");
+    const url = toFileUrl(resolve(hash < 0 ? specifier : specifier.slice(0, hash)));
+    if (hash >= 0) url.hash = specifier.slice(hash);
+    return url.href;
+  }
+  const href = checkScheme(URL.parse(specifier), specifier).href;
+  if (resolved.size >= 1_000) resolved.clear();
+  resolved.set(specifier, href);
+  return href;
+}
+
+function checkScheme(url: URL | null, specifier: string = url?.href ?? ""): URL {
+  if (url !== null && SCHEMES.includes(url.protocol)) return url;
+  const what = url === null
+    ? `${
+      JSON.stringify(specifier)
+    } is neither an absolute URL nor a path that begins with "/", "./" or "../"; use import.meta.resolve(${
+      JSON.stringify(specifier || "./task.ts")
+    })`
+    : `${JSON.stringify(specifier)} has the scheme "${url.protocol}", which is none of ${SCHEMES.join(" ")}`;
+  throw new TypeError(`Cannot create a task: ${what}`);
+}
+
+/** A value as an error message shows it. */
+export function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
+  return typeof value === "function" ? "a function" : String(value);
+}

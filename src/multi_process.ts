@@ -1,0 +1,616 @@
+import { Callbacks } from "./callbacks.ts";
+import { DispatcherClient } from "./dispatcher_client.ts";
+import { rebuildError } from "./error_data.ts";
+import {
+  PoolStateError,
+  QueueFullError,
+  TaskCancelledError,
+  TaskLoadError,
+  TaskTimeoutError,
+  WorkerCrashError,
+} from "./errors.ts";
+import { InfoTask, resolveSpecifier, show, type ValueOf } from "./info_task.ts";
+import {
+  type MultiProcessOptions,
+  type PoolOptions,
+  type PushOptions,
+  readPoolOptions,
+  readPushOptions,
+} from "./options.ts";
+import type { ErrorOutcome, Outcome, Stats, Status, Summary } from "./outcome.ts";
+import { Pending, PendingTable } from "./pending.ts";
+import type { OutcomeData, StatsData, ToEntry } from "./protocol.ts";
+import { chooseIsolation } from "./runtime/isolation.ts";
+
+/** How long `terminate()` waits for the pool to end in order, in milliseconds, before it ends it anyhow. */
+const TERMINATE_MS = 800;
+/** How long `terminate()` waits for the word of which tasks were running. */
+const TELL_MS = 300;
+/** How long `stop()` waits for the workers to end once all tasks have. */
+const STOP_MS = 3_000;
+/** How often a dispatcher that died is started again, within a minute. */
+const MAX_DISPATCHER_RESTARTS = 3;
+
+type State =
+  | { phase: "new" }
+  | { phase: "running" }
+  | { phase: "stopping" | "terminating"; ended: Promise<Summary> }
+  | { phase: "ended"; ended: Promise<Summary>; why: string };
+
+/**
+ * A pool that runs tasks off the main thread, and in which every task ends, once, on time.
+ *
+ * @example Usage
+ * ```ts
+ * import { InfoTask, MultiProcess } from "@cm/multiprocess";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using mp = new MultiProcess(2);
+ * mp.start();
+ *
+ * const double = "data:text/javascript,export const runnable = (n) => 2 * n";
+ * const outcome = await mp.push(new InfoTask(double, 1_000, 21));
+ * assertEquals(outcome.status === "ok" && outcome.value, 42);
+ *
+ * const hang = "data:text/javascript,export function runnable() { while (true); }";
+ * assertEquals((await mp.push(new InfoTask(hang, 50))).status, "timed-out");
+ * ```
+ */
+export class MultiProcess implements AsyncDisposable {
+  readonly #options: PoolOptions;
+  readonly #callbacks: Callbacks;
+  readonly #pending = new PendingTable();
+  readonly #counts: Record<Status, number> = { ok: 0, failed: 0, "timed-out": 0, crashed: 0, cancelled: 0 };
+  readonly #requests = new Map<number, (stats: StatsData) => void>();
+  readonly #inspections = new Map<string, PromiseWithResolvers<number>>();
+  #state: State = { phase: "new" };
+  #client: DispatcherClient | undefined;
+  #started: PromiseWithResolvers<this> | undefined;
+  #startedAt = 0;
+  #pushed = 0;
+  #request = 0;
+  #lastStats: StatsData = emptyStats();
+  #drained: PromiseWithResolvers<void> | undefined;
+  #told: PromiseWithResolvers<void> | undefined;
+  #closed = Promise.withResolvers<void>();
+  #rooms: PromiseWithResolvers<void>[] = [];
+  #terminated: { reason: unknown } | undefined;
+  #deaths: number[] = [];
+
+  /**
+   * Creates a pool. Nothing is started yet.
+   *
+   * @param options How many tasks run at once, or the options. Default: the number of cores.
+   * @throws {TypeError} If an option is unknown or has the wrong type.
+   * @throws {RangeError} If an option has an impossible value.
+   */
+  constructor(options?: number | MultiProcessOptions) {
+    this.#options = readPoolOptions(options);
+    this.#callbacks = new Callbacks(
+      (specifier) => this.#inspect(specifier),
+      this.#options.onCallbackError,
+      this.#options.name,
+    );
+  }
+
+  /**
+   * Starts the dispatcher and warms the pool. Pushing need not wait for it. Called twice, gives the same promise.
+   *
+   * @returns Resolves when the pool is warm.
+   * @throws {PoolStateError} (as a rejection) If the pool has been stopped. Rejects with the cause if the workers
+   * cannot be started; then the pool is closed.
+   */
+  start(): Promise<this> {
+    if (this.#started !== undefined) return this.#started.promise;
+    if (this.#state.phase !== "new") {
+      return Promise.reject(new PoolStateError(`Cannot start the pool: ${this.#why()}`));
+    }
+    this.#started = Promise.withResolvers();
+    // Who does not wait for it learns of a failure by the outcomes.
+    this.#started.promise.catch(() => {});
+    this.#startedAt = performance.now();
+    this.#state = { phase: "running" };
+    this.#client = this.#connect();
+    return this.#started.promise;
+  }
+
+  /**
+   * Queues a task. Its arguments are taken as they are now. The promise never rejects, so it may be ignored.
+   *
+   * What is pushed in one turn of the event loop leaves when the turn ends: a turn that pushes and then blocks the
+   * thread delays its own tasks.
+   *
+   * @param task What to run.
+   * @param options Callbacks, signal, priority and more.
+   * @returns Resolves with the one outcome of the task, after the callback was called.
+   * @throws {PoolStateError} If the pool has not been started, or has been stopped.
+   * @throws {QueueFullError} If `maxQueue` tasks are waiting.
+   * @throws {TypeError} If the task is not an `InfoTask`, or an option is unknown or has the wrong type.
+   * @throws {RangeError} If an option has an impossible value.
+   */
+  push<T extends InfoTask>(task: T, options?: PushOptions<ValueOf<T>>): Promise<Outcome<ValueOf<T>>> {
+    const pending = this.#admit(task, options);
+    const promise = new Promise<Outcome>((resolve) => pending.settle = resolve);
+    this.#send(pending);
+    return promise as Promise<Outcome<ValueOf<T>>>;
+  }
+
+  /**
+   * Queues a task like `push`, and gives its value.
+   *
+   * @param task What to run.
+   * @param options Callbacks, signal, priority and more.
+   * @returns Resolves with the value of the task; rejects with the error of its outcome.
+   * @throws Synchronously, what `push` throws.
+   */
+  run<T extends InfoTask>(task: T, options?: PushOptions<ValueOf<T>>): Promise<ValueOf<T>> {
+    const pending = this.#admit(task, options);
+    const promise = new Promise<unknown>((resolve, reject) => {
+      pending.settle = (outcome) => outcome.status === "ok" ? resolve(outcome.value) : reject(outcome.error);
+    });
+    this.#send(pending);
+    return promise as Promise<ValueOf<T>>;
+  }
+
+  /**
+   * Back-pressure for `push`.
+   *
+   * @returns Resolves when the queue has room, which is at once unless it is full.
+   * @throws {PoolStateError} (as a rejection) If the pool ends, or has not been started.
+   */
+  room(): Promise<void> {
+    if (this.#state.phase !== "running") {
+      return Promise.reject(new PoolStateError(`Cannot wait for room: ${this.#why()}`));
+    }
+    if (this.#rooms.length === 0 && this.#hasRoom()) return Promise.resolve();
+    const room = Promise.withResolvers<void>();
+    this.#rooms.push(room);
+    return room.promise;
+  }
+
+  /**
+   * A snapshot of the pool. Always works; before the start all is zero, after the end nothing changes any more.
+   *
+   * @returns Workers by state, tasks by state, outcomes by status, times.
+   */
+  async stats(): Promise<Stats> {
+    if (this.#client !== undefined && this.#state.phase !== "ended") {
+      const request = ++this.#request;
+      const { promise, resolve } = Promise.withResolvers<StatsData>();
+      this.#requests.set(request, resolve);
+      this.#client.post({ type: "stats", request });
+      this.#lastStats = await promise;
+    }
+    const { ok, failed, crashed, cancelled } = this.#counts;
+    return {
+      ...this.#lastStats,
+      outcomes: { ok, failed, timedOut: this.#counts["timed-out"], crashed, cancelled },
+      callbackErrors: this.#callbacks.errors,
+    };
+  }
+
+  /**
+   * Takes no more tasks, waits for every outcome and every callback (also async ones, up to `callbackTimeout`), and
+   * closes everything. Idempotent. Must not be awaited inside a callback: it would wait for itself.
+   *
+   * @returns Resolves with what the pool did in its life.
+   */
+  stop(): Promise<Summary> {
+    if ("ended" in this.#state) return this.#state.ended;
+    const ended = this.#state.phase === "new" ? Promise.resolve(this.#summary()) : this.#stop();
+    this.#state = this.#state.phase === "new"
+      ? { phase: "ended", ended, why: "the pool is stopped" }
+      : { phase: "stopping", ended };
+    this.#refuseRooms();
+    return ended;
+  }
+
+  /**
+   * Ends everything now: queued and running tasks get `cancelled`, workers are killed.
+   *
+   * @param reason The `cause` of the `TaskCancelledError` that the tasks get.
+   * @returns Resolves within a second with what the pool did in its life.
+   */
+  terminate(reason?: unknown): Promise<Summary> {
+    const { phase } = this.#state;
+    if (phase === "ended" || phase === "terminating") return this.#state.ended;
+    if (phase === "new") return this.stop();
+    this.#terminated = { reason };
+    const ended = this.#terminate();
+    this.#state = { phase: "terminating", ended };
+    this.#refuseRooms();
+    return ended;
+  }
+
+  /** {@linkcode MultiProcess.stop}, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  // Pushing
+
+  #admit(task: InfoTask, options: unknown): Pending {
+    if (this.#state.phase !== "running") throw new PoolStateError(`Cannot push a task: ${this.#why()}`);
+    if (!(task instanceof InfoTask)) {
+      throw new TypeError(`Cannot push a task: it must be an InfoTask, received ${show(task)}`);
+    }
+    const checked = options === undefined ? undefined : readPushOptions(options);
+    if (!this.#hasRoom()) {
+      throw new QueueFullError(
+        `Cannot push a task: the queue is full (maxQueue: ${this.#options.maxQueue}); await room() before`,
+      );
+    }
+    return new Pending(task, checked);
+  }
+
+  #send(pending: Pending): void {
+    const { task, options } = pending;
+    const id = ++this.#pushed;
+    this.#pending.set(id, pending);
+    const signal = options?.signal;
+    if (signal?.aborted) {
+      this.#settleHere(id, "cancelled", cancelled(id, task, signal.reason));
+      return;
+    }
+    try {
+      this.#client!.push(id, task, options, options?.retry ?? this.#options.retry);
+    } catch (thrown) {
+      this.#settleHere(id, "failed", thrown as Error);
+      return;
+    }
+    if (signal !== undefined) {
+      const abort = () => this.#client?.post({ type: "cancel", id });
+      signal.addEventListener("abort", abort, { once: true });
+      pending.release = () => signal.removeEventListener("abort", abort);
+    }
+  }
+
+  #hasRoom(): boolean {
+    return this.#pending.size - this.#options.size < this.#options.maxQueue;
+  }
+
+  #why(): string {
+    switch (this.#state.phase) {
+      case "new":
+        return "the pool is not started; call start() first";
+      case "running":
+        return "the pool is running";
+      case "stopping":
+        return "the pool is stopped";
+      case "terminating":
+        return "the pool is terminated";
+      case "ended":
+        return this.#state.why;
+    }
+  }
+
+  // Outcomes
+
+  #settle(outcome: Outcome, pending: Pending, callbacks: number | undefined): void {
+    pending.release?.();
+    this.#counts[outcome.status]++;
+    this.#callbacks.fire(outcome, pending.options, callbacks, () => pending.settle(outcome));
+    if (this.#rooms.length > 0 && this.#hasRoom()) this.#rooms.shift()!.resolve();
+    if (this.#pending.size === 0) this.#drained?.resolve();
+  }
+
+  /** Settles a task that never got to a worker. In a later microtask: nobody expects a callback inside `push`. */
+  #settleHere(id: number, status: ErrorOutcome["status"], thrown: unknown): void {
+    queueMicrotask(() => {
+      const pending = this.#pending.take(id);
+      if (pending === undefined) return;
+      const { task } = pending;
+      const error = withTask(thrown, task);
+      const facts = { task, taskId: id, workerId: undefined, attempts: 0, waitedMs: 0, ranMs: 0 };
+      this.#settle({ status, error, ...facts }, pending, undefined);
+    });
+  }
+
+  #onOutcome(data: OutcomeData): void {
+    const pending = this.#pending.take(data.id);
+    // A late reply: the task was settled when the pool was terminated.
+    if (pending === undefined) return;
+    const { task } = pending;
+    const facts = {
+      task,
+      taskId: data.id,
+      workerId: data.worker,
+      attempts: data.attempts,
+      waitedMs: data.waitedMs,
+      ranMs: data.ranMs,
+    };
+    const outcome: Outcome = data.status === "ok"
+      ? { status: "ok", value: data.value, ...facts }
+      : { status: data.status, error: this.#errorOf(data, pending), ...facts };
+    this.#settle(outcome, pending, data.callbacks);
+  }
+
+  #errorOf(data: OutcomeData, { task, options }: Pending): Error {
+    const what = `Task ${data.id} (${shortName(task)})`;
+    if (data.error !== undefined) return withTask(rebuildError(data.error), task);
+    if (data.load !== undefined) {
+      const { message, cause } = data.load;
+      const reason = cause === undefined ? "" : `: ${cause.message}`;
+      return new TaskLoadError(message + reason, { task, ...(cause && { cause: rebuildError(cause) }) });
+    }
+    if (data.limit !== undefined) {
+      const { loading, timeout } = data.limit;
+      const message = loading
+        ? `${what} was stopped: its module was still loading after ${timeout} ms (loadTimeout)`
+        : `${what} was stopped: it ran longer than its limit of ${timeout} ms`;
+      const cause = new DOMException("Signal timed out.", "TimeoutError");
+      return new TaskTimeoutError(message, timeout, { task, cause });
+    }
+    if (data.death !== undefined) {
+      const { message, reason, exitCode, error } = data.death;
+      const how = data.attempts === 0 ? "was not run: its worker" : "crashed: its worker";
+      return new WorkerCrashError(`${what} ${how} ${message}`, reason, exitCode, {
+        task,
+        ...(error && { cause: rebuildError(error) }),
+      });
+    }
+    return cancelled(data.id, task, this.#terminated ? this.#terminated.reason : options?.signal?.reason);
+  }
+
+  #onMessage(message: Exclude<ToEntry, { type: "outcome" | "outcomes" }>): void {
+    switch (message.type) {
+      case "ready":
+        this.#started?.resolve(this);
+        return;
+      case "broken":
+        return this.#break(rebuildError(message.error), message.message);
+      case "inspected":
+        for (const [specifier, inspection] of this.#inspections) {
+          if (this.#client!.module(specifier) !== message.module) continue;
+          this.#inspections.delete(specifier);
+          inspection.resolve(message.callbacks);
+        }
+        return;
+      case "progress":
+        return this.#onProgress(message.id, message.value);
+      case "events":
+        return;
+      case "stats":
+        this.#requests.get(message.request)?.(message.stats);
+        this.#requests.delete(message.request);
+        return;
+      case "told":
+        this.#told?.resolve();
+        return;
+      case "closed":
+        this.#lastStats = message.stats;
+        this.#closed.resolve();
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #onProgress(id: number, value: unknown): void {
+    const pending = this.#pending.get(id);
+    if (pending?.options?.onProgress === undefined) return;
+    try {
+      pending.options.onProgress(value, pending.task);
+    } catch (error) {
+      this.#callbacks.report(error, { taskId: id, task: pending.task } as Outcome);
+    }
+  }
+
+  /** Which callbacks a module has that no worker has loaded: one is asked to. */
+  #inspect(specifier: string): Promise<number> {
+    // Too late to ask, and the entry does not load what nobody has vouched for.
+    if (this.#client === undefined || this.#terminated !== undefined) return Promise.resolve(0);
+    let inspection = this.#inspections.get(specifier);
+    if (inspection === undefined) {
+      this.#inspections.set(specifier, inspection = Promise.withResolvers());
+      const module = this.#client.module(specifier);
+      this.#client.post({ type: "inspect", module });
+    }
+    return inspection.promise;
+  }
+
+  // The life of the pool
+
+  #connect(): DispatcherClient {
+    const options = this.#options;
+    const isolation = chooseIsolation(options.isolation, options.name);
+    const client: DispatcherClient = new DispatcherClient(
+      {
+        size: options.size,
+        minSize: options.minSize,
+        idleTimeout: options.idleTimeout,
+        spares: options.spares,
+        isolation,
+        maxTasksPerWorker: options.maxTasksPerWorker,
+        initializer: options.initializer === undefined ? undefined : resolveSpecifier(options.initializer),
+        loadTimeout: options.loadTimeout,
+        killGrace: options.killGrace,
+        maxZombies: options.maxZombies,
+        restarts: options.maxRestarts,
+        memoryLimit: options.memoryLimit,
+        flags: undefined,
+      },
+      options.name,
+      {
+        value: (taskId, workerId, attempts, callbacks, waitedMs, ranMs, value) => {
+          const pending = this.#pending.take(taskId);
+          if (pending === undefined) return;
+          const { task } = pending;
+          const outcome = { status: "ok", value, task, taskId, workerId, attempts, waitedMs, ranMs } as const;
+          this.#settle(outcome, pending, callbacks);
+        },
+        outcome: (data) => this.#onOutcome(data),
+        message: (message) => this.#onMessage(message),
+        died: (error) => {
+          if (this.#client === client) this.#onDeath(error);
+        },
+      },
+    );
+    return client;
+  }
+
+  async #stop(): Promise<Summary> {
+    const { callbackTimeout } = this.#options;
+    await this.#settled();
+    if (callbackTimeout === Infinity) await this.#callbacks.idle();
+    else await within(this.#callbacks.idle(), callbackTimeout);
+    if (this.#state.phase === "stopping") {
+      this.#client?.post({ type: "stop" });
+      await within(this.#closed.promise, STOP_MS);
+    }
+    return this.#end("the pool is stopped");
+  }
+
+  async #terminate(): Promise<Summary> {
+    const since = performance.now();
+    this.#told = Promise.withResolvers();
+    this.#client?.post({ type: "terminate" });
+    await within(this.#told.promise, TELL_MS);
+    this.#settleAll("cancelled", (id, { task }) => cancelled(id, task, this.#terminated!.reason));
+    const left = () => Math.max(0, TERMINATE_MS - (performance.now() - since));
+    await within(Promise.all([this.#closed.promise, this.#callbacks.idle()]), left());
+    return this.#end("the pool is terminated");
+  }
+
+  async #settled(): Promise<void> {
+    if (this.#pending.size === 0) return;
+    this.#drained = Promise.withResolvers();
+    await this.#drained.promise;
+  }
+
+  /** Gives all pending tasks the same kind of end. */
+  #settleAll(status: ErrorOutcome["status"], errorOf: (id: number, pending: Pending) => Error): void {
+    for (const id of this.#pending.ids()) {
+      const pending = this.#pending.take(id)!;
+      const facts = {
+        task: pending.task,
+        taskId: id,
+        workerId: undefined,
+        attempts: 0,
+        waitedMs: 0,
+        ranMs: 0,
+      };
+      this.#settle({ status, error: errorOf(id, pending), ...facts }, pending, undefined);
+    }
+  }
+
+  #end(why: string): Summary {
+    this.#client?.terminate();
+    this.#client = undefined;
+    for (const resolve of this.#requests.values()) resolve(this.#lastStats);
+    this.#requests.clear();
+    for (const inspection of this.#inspections.values()) inspection.resolve(0);
+    this.#inspections.clear();
+    this.#started?.reject(new PoolStateError(`Cannot start the pool: ${why}`));
+    const summary = this.#summary();
+    if (this.#state.phase !== "ended") {
+      this.#state = { phase: "ended", ended: Promise.resolve(summary), why };
+    }
+    this.#refuseRooms();
+    return summary;
+  }
+
+  /** The pool cannot start: everything pushed fails with the reason, and the pool is closed. */
+  #break(cause: Error, message: string): void {
+    this.#started?.reject(cause);
+    this.#crashAll(message, "error", cause);
+    if (this.#state.phase === "running") this.#end(`it could not be started: a worker ${message}`);
+    else this.#closed.resolve();
+  }
+
+  #crashAll(message: string, reason: "error" | "dispatcher", cause: unknown): void {
+    this.#settleAll("crashed", (id, { task }) => {
+      const what = `Task ${id} (${shortName(task)}) crashed: ${
+        reason === "error" ? "its worker " : ""
+      }${message}`;
+      return new WorkerCrashError(what, reason, null, { task, cause });
+    });
+  }
+
+  /** What was under way is lost; what comes goes to a new dispatcher. */
+  #onDeath(error: unknown): void {
+    const message = `the dispatcher died: ${error instanceof Error ? error.message : String(error)}`;
+    this.#client?.terminate();
+    this.#client = undefined;
+    for (const inspection of this.#inspections.values()) inspection.resolve(0);
+    this.#inspections.clear();
+    for (const resolve of this.#requests.values()) resolve(this.#lastStats);
+    this.#requests.clear();
+    const now = performance.now();
+    this.#deaths = [...this.#deaths.filter((at) => now - at < 60_000), now];
+    const again = this.#state.phase === "running" && this.#deaths.length <= MAX_DISPATCHER_RESTARTS;
+    if (again) this.#client = this.#connect();
+    this.#crashAll(message, "dispatcher", error);
+    if (again) return;
+    this.#told?.resolve();
+    this.#closed.resolve();
+    if (this.#state.phase === "running") this.#end(message);
+  }
+
+  #refuseRooms(): void {
+    const rooms = this.#rooms;
+    this.#rooms = [];
+    for (const room of rooms) room.reject(new PoolStateError(`Cannot wait for room: ${this.#why()}`));
+  }
+
+  #summary(): Summary {
+    const { ok, failed, crashed, cancelled } = this.#counts;
+    return {
+      pushed: this.#pushed,
+      ok,
+      failed,
+      timedOut: this.#counts["timed-out"],
+      crashed,
+      cancelled,
+      callbackErrors: this.#callbacks.errors,
+      elapsedMs: this.#startedAt === 0 ? 0 : performance.now() - this.#startedAt,
+    };
+  }
+}
+
+function cancelled(id: number, task: InfoTask, cause: unknown): TaskCancelledError {
+  return new TaskCancelledError(`Task ${id} (${shortName(task)}) was cancelled`, { task, cause });
+}
+
+/** The end of the specifier: enough to know the task by. */
+function shortName({ specifier }: InfoTask): string {
+  return specifier.startsWith("data:")
+    ? specifier.length > 40 ? `${specifier.slice(0, 40)}…` : specifier
+    : specifier.slice(specifier.lastIndexOf("/") + 1);
+}
+
+/** Every error given to an error callback has `task`. */
+function withTask(thrown: unknown, task: InfoTask): Error {
+  const error = thrown instanceof Error ? thrown : new Error("The task threw", { cause: thrown });
+  try {
+    Object.defineProperty(error, "task", { value: task, configurable: true, writable: true });
+  } catch {
+    // A frozen error, thrown by a getter among the arguments.
+  }
+  return error;
+}
+
+/** Waits for the promise, but not longer than that; leaves no timer behind. */
+async function within(promise: Promise<unknown>, ms: number): Promise<void> {
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, Math.min(ms, 2 ** 31 - 1));
+  try {
+    await Promise.race([promise, over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function emptyStats(): StatsData {
+  return {
+    workers: { starting: 0, idle: 0, busy: 0, stopping: 0 },
+    queued: 0,
+    running: 0,
+    zombies: 0,
+    spawned: 0,
+    killed: 0,
+    ended: { asked: 0, interrupted: 0 },
+    waitedMs: { p50: 0, p99: 0, max: 0 },
+    ranMs: { p50: 0, p99: 0, max: 0 },
+  };
+}

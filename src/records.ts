@@ -1,0 +1,160 @@
+/**
+ * Records: tasks and outcomes as words in one buffer, many in a message.
+ *
+ * A record begins with its length in 32-bit words, itself included; encoded values (`codec.ts`) end it.
+ *
+ * @module
+ */
+import { Buffer, encode, getFloat, MAX_BYTES, putFloat } from "./codec.ts";
+
+/** Room that every record must have. */
+const MAX_RECORD = MAX_BYTES + 64;
+
+/** A buffer of records that grows while they are written, and is then sent whole. */
+export class RecordWriter {
+  #buffer: Buffer;
+  #words = 0;
+  #count = 0;
+  readonly #initial: number;
+
+  constructor(initial = 4 * MAX_RECORD) {
+    this.#initial = initial;
+    this.#buffer = new Buffer(initial);
+  }
+
+  /** How many records are in it. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Begins a record of that many header words and returns where they go; the length is filled in by `end`. */
+  begin(header: number): number {
+    const needed = 4 * this.#words + MAX_RECORD;
+    if (needed > this.#buffer.bytes.length) this.#grow(needed);
+    this.#buffer.at = 4 * (this.#words + header);
+    return this.#words;
+  }
+
+  get words(): Int32Array {
+    return this.#buffer.words;
+  }
+
+  /** Appends a value to the record begun; false if it is not small and plain: then the record is dropped. */
+  value(value: unknown): boolean {
+    return encode(this.#buffer, value);
+  }
+
+  /** Appends words that were encoded elsewhere. */
+  copy(from: Int32Array, start: number, end: number): void {
+    let at = this.#buffer.at >> 2;
+    const needed = 4 * (at + end - start);
+    if (needed > this.#buffer.bytes.length) this.#grow(needed);
+    const words = this.#buffer.words;
+    for (let i = start; i < end; i++) words[at++] = from[i]!;
+    this.#buffer.at = 4 * at;
+  }
+
+  /** Ends the record begun. */
+  end(): void {
+    const end = this.#buffer.at + 3 >> 2;
+    this.#buffer.words[this.#words] = end - this.#words;
+    this.#words = end;
+    this.#count++;
+  }
+
+  /** Forgets all records, to write over them. */
+  reset(): void {
+    this.#words = 0;
+    this.#count = 0;
+  }
+
+  /** Takes all records out, as a buffer to be moved and its length in words. */
+  take(): { buffer: ArrayBuffer; length: number; count: number } {
+    const taken = { buffer: this.#buffer.bytes.buffer, length: this.#words, count: this.#count };
+    this.#buffer = new Buffer(Math.max(this.#initial, Math.min(4 * this.#words + MAX_RECORD, 1 << 16)));
+    this.#words = 0;
+    this.#count = 0;
+    return taken;
+  }
+
+  #grow(needed: number): void {
+    const old = this.#buffer;
+    this.#buffer = new Buffer(Math.max(needed, 2 * old.bytes.length) + 3 & ~3);
+    this.#buffer.bytes.set(old.bytes);
+    this.#buffer.at = old.at;
+  }
+}
+
+/** A task, entry to dispatcher: length, id, module, timeout (2 words), arguments. */
+export const TaskRecord = {
+  header: 5,
+  put(words: Int32Array, at: number, id: number, module: number, timeout: number): void {
+    words[at + 1] = id;
+    words[at + 2] = module;
+    putFloat(words, at + 3, timeout);
+  },
+  id: (words: Int32Array, at: number): number => words[at + 1]!,
+  module: (words: Int32Array, at: number): number => words[at + 2]!,
+  timeout: (words: Int32Array, at: number): number => getFloat(words, at + 3),
+} as const;
+
+/** A run, dispatcher to worker: length, number on the worker, id, attempt, module, arguments. */
+export const RunRecord = {
+  header: 5,
+  put(words: Int32Array, at: number, seq: number, id: number, attempt: number, module: number): void {
+    words[at + 1] = seq;
+    words[at + 2] = id;
+    words[at + 3] = attempt;
+    words[at + 4] = module;
+  },
+} as const;
+
+/** The end of a run, worker to dispatcher: length, number, callbacks, start and end (2 words each), value. */
+export const ResultRecord = {
+  header: 7,
+  put(
+    words: Int32Array,
+    at: number,
+    seq: number,
+    callbacks: number,
+    startedAt: number,
+    endedAt: number,
+  ): void {
+    words[at + 1] = seq;
+    words[at + 2] = callbacks;
+    putFloat(words, at + 3, startedAt);
+    putFloat(words, at + 5, endedAt);
+  },
+  seq: (words: Int32Array, at: number): number => words[at + 1]!,
+  callbacks: (words: Int32Array, at: number): number => words[at + 2]!,
+  startedAt: (words: Int32Array, at: number): number => getFloat(words, at + 3),
+  endedAt: (words: Int32Array, at: number): number => getFloat(words, at + 5),
+} as const;
+
+/** An outcome with a value, dispatcher to entry: length, id, worker, attempts, callbacks, two durations, value. */
+export const OutcomeRecord = {
+  header: 9,
+  put(
+    words: Int32Array,
+    at: number,
+    id: number,
+    worker: number,
+    attempts: number,
+    callbacks: number,
+    waitedMs: number,
+    ranMs: number,
+  ): void {
+    words[at + 1] = id;
+    words[at + 2] = worker;
+    words[at + 3] = attempts;
+    words[at + 4] = callbacks;
+    putFloat(words, at + 5, waitedMs);
+    putFloat(words, at + 7, ranMs);
+  },
+  id: (words: Int32Array, at: number): number => words[at + 1]!,
+  worker: (words: Int32Array, at: number): number => words[at + 2]!,
+  attempts: (words: Int32Array, at: number): number => words[at + 3]!,
+  callbacks: (words: Int32Array, at: number): number => words[at + 4]!,
+  waitedMs: (words: Int32Array, at: number): number => getFloat(words, at + 5),
+  ranMs: (words: Int32Array, at: number): number => getFloat(words, at + 7),
+} as const;

@@ -1,0 +1,103 @@
+import { MessageChannel as NodeChannel, type MessagePort as NodePort } from "node:worker_threads";
+import type { FromWorker, Running, ToWorker } from "../protocol.ts";
+import type { WorkerEvents, WorkerLink } from "./port.ts";
+import { SharedSeat, SLOTS } from "./shared.ts";
+
+/** The most tasks a thread holds at once; their numbers must fit the slots also with gaps between them. */
+const MAX_OFFERED = SLOTS / 2;
+
+abstract class PortLink implements WorkerLink {
+  abstract readonly maxOffered: number;
+  abstract readonly memory: SharedArrayBuffer | undefined;
+  readonly #port: NodePort;
+
+  constructor(port: NodePort, events: WorkerEvents) {
+    this.#port = port;
+    this.#port.on("message", (message: FromWorker) => events.message(message));
+    this.#port.on("close", () => events.gone());
+  }
+
+  abstract offer(seq: number): void;
+  abstract takeBack(seq: number): boolean;
+  abstract look(seq: number): Running | undefined;
+  abstract read(into: Int32Array, at: number): number;
+  abstract started(running: Running): void;
+
+  post(message: ToWorker, transfer?: Transferable[]): void {
+    this.#port.postMessage(message, transfer as never);
+  }
+
+  end(): void {
+    this.#port.close();
+  }
+}
+
+/** To a thread: claims and results in shared memory. */
+class ThreadLink extends PortLink {
+  readonly maxOffered = MAX_OFFERED;
+  readonly #seat = new SharedSeat();
+
+  get memory(): SharedArrayBuffer {
+    return this.#seat.memory;
+  }
+
+  override offer(seq: number): void {
+    this.#seat.offer(seq);
+  }
+
+  override takeBack(seq: number): boolean {
+    return this.#seat.takeBack(seq);
+  }
+
+  override look(seq: number): Running | undefined {
+    return this.#seat.look(seq);
+  }
+
+  override read(into: Int32Array, at: number): number {
+    return this.#seat.read(into, at);
+  }
+
+  override started(): void {}
+}
+
+/** To a child process: one task at a time, and the child tells when it begins. */
+class ProcessLink extends PortLink {
+  readonly maxOffered = 1;
+  readonly memory = undefined;
+  #running: Running | undefined;
+  #ended = false;
+
+  override offer(): void {}
+
+  override takeBack(seq: number): boolean {
+    return this.#ended && this.#running?.seq !== seq;
+  }
+
+  override look(seq: number): Running | undefined {
+    return this.#running?.seq === seq ? this.#running : undefined;
+  }
+
+  override read(): number {
+    return 0;
+  }
+
+  override started(running: Running): void {
+    this.#running = running;
+  }
+
+  override end(): void {
+    this.#ended = true;
+    super.end();
+  }
+}
+
+/** The dispatcher's end of a new worker, and the port that the worker is to have. */
+export function createLink(
+  isolation: "thread" | "process",
+  events: WorkerEvents,
+): { link: WorkerLink; port: MessagePort } {
+  // A channel of `node:worker_threads` tells when its other end is gone; on Deno a web channel does not.
+  const { port1, port2 } = new NodeChannel();
+  const link = isolation === "thread" ? new ThreadLink(port1, events) : new ProcessLink(port1, events);
+  return { link, port: port2 as unknown as MessagePort };
+}

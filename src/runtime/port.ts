@@ -1,0 +1,52 @@
+/**
+ * What the dispatcher and the nursery need of a runtime. Only this folder knows what a worker is.
+ *
+ * @module
+ */
+import type { DeathData, FromWorker, Running, ToWorker, WorkerSpec } from "../protocol.ts";
+
+/** The dispatcher's end of a worker. */
+export interface WorkerLink {
+  /** The most tasks the worker holds at once. */
+  readonly maxOffered: number;
+  /** What the worker shares with the dispatcher, where it can. */
+  readonly memory: SharedArrayBuffer | undefined;
+  /** Allows the worker to run these tasks; their messages follow. */
+  offer(seq: number): void;
+  /** True if the worker had not begun the task and never will. */
+  takeBack(seq: number): boolean;
+  /** What the worker does with this task. */
+  look(seq: number): Running | undefined;
+  /** Copies the next result record and gives its length in words; 0 if there is none. */
+  read(into: Int32Array, at: number): number;
+  /** Takes note of what a worker without shared memory tells. */
+  started(running: Running): void;
+  post(message: ToWorker, transfer?: Transferable[]): void;
+  /** No more messages; the worker has ended. */
+  end(): void;
+}
+
+/** Who hears of a worker. */
+export interface WorkerEvents {
+  message(message: FromWorker): void;
+  /** The worker's end of the port is gone, and so is the worker; all its messages came before. */
+  gone(): void;
+}
+
+/** A worker, as the nursery that started it holds it. */
+export interface WorkerHandle {
+  /** Interrupts a thread, kills a process. */
+  kill(): void;
+}
+
+/** Starts a worker that speaks over the port. */
+export type StartWorker = (
+  spec: WorkerSpec,
+  port: MessagePort,
+  memory: SharedArrayBuffer | undefined,
+  events: {
+    /** It has ended, or is no longer able to run anything. */
+    gone(death: DeathData): void;
+    undeliverable(seq: number, error: unknown): void;
+  },
+) => WorkerHandle;

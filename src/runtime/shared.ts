@@ -1,0 +1,142 @@
+/**
+ * The memory that a thread worker shares with the dispatcher: who may run a task, and what came of it.
+ *
+ * **Claims.** Every task that a worker holds has a number, and a slot by that number. The dispatcher *offers* it
+ * there. Then either the worker *claims* it, just before it runs it, or the dispatcher *takes it back*; both
+ * compare-and-swap the slot from the same value, so exactly one of them gets it. The value holds the number, so
+ * a slot that was used again is never mistaken.
+ *
+ * **Results.** Before it claims the next task the worker writes the result of the last into a ring, so that no
+ * later hang or crash can take it along: the memory outlives the thread. The dispatcher reads it when the worker
+ * says so, when it looks at the worker, and once more when the worker has ended.
+ *
+ * @module
+ */
+
+// This file also runs in workers: it takes what it needs before a task can patch it.
+const load = Atomics.load;
+const store = Atomics.store;
+const compareExchange = Atomics.compareExchange;
+
+/** Slots of a worker; the numbers of the tasks it holds lie within fewer than this. */
+export const SLOTS = 512;
+const RING_WORDS = 1 << 14;
+/** Ring words in use at which a worker should tell the dispatcher, whatever the time. */
+const RING_FULL = RING_WORDS >> 1;
+
+const OFFERED = 1;
+const LOADING = 2;
+const RUNNING = 3;
+/** Slot value: the task's number, which callbacks its module has (2 bits and one that says they are known), phase. */
+const SEQ_SHIFT = 5;
+const KNOWN = 4;
+/** Numbers wrap long after no slot can remember them. */
+const SEQ_MASK = 0x3ffffff;
+
+const WRITTEN = SLOTS;
+const READ = SLOTS + 1;
+const RING = SLOTS + 2;
+
+/** What the look at a worker finds. */
+export interface Claim {
+  seq: number;
+  since: number;
+  loading: boolean;
+  callbacks: number | undefined;
+}
+
+/** One side's view of the shared memory; the worker uses `claim`, `run` and `write`, the dispatcher the rest. */
+export class SharedSeat {
+  readonly memory: SharedArrayBuffer;
+  readonly #words: Int32Array<SharedArrayBuffer>;
+  readonly #times: Float64Array<SharedArrayBuffer>;
+
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(8 * SLOTS + 4 * (RING + RING_WORDS))) {
+    this.memory = memory;
+    this.#times = new Float64Array(memory, 0, SLOTS);
+    this.#words = new Int32Array(memory, 8 * SLOTS, RING + RING_WORDS);
+  }
+
+  /** Dispatcher: the worker may run this task. */
+  offer(seq: number): void {
+    store(this.#words, seq % SLOTS, value(seq, OFFERED));
+  }
+
+  /** Dispatcher: true if the worker had not claimed the task, and now never will. */
+  takeBack(seq: number): boolean {
+    const offered = value(seq, OFFERED);
+    return compareExchange(this.#words, seq % SLOTS, offered, 0) === offered;
+  }
+
+  /** Dispatcher: what the worker does with this task; undefined if it has not claimed it. */
+  look(seq: number): Claim | undefined {
+    const slot = seq % SLOTS;
+    for (;;) {
+      const word = load(this.#words, slot);
+      const phase = word & 3;
+      if (word >>> SEQ_SHIFT !== (seq & SEQ_MASK) || phase < LOADING) return undefined;
+      const since = this.#times[slot]!;
+      // The time is written before the phase: unchanged means that both belong together.
+      if (load(this.#words, slot) !== word) continue;
+      const callbacks = word & KNOWN ? word >> 3 & 3 : undefined;
+      return { seq, since, loading: phase === LOADING, callbacks };
+    }
+  }
+
+  /** Worker: true if the task is the worker's to run. It has until now not been begun. */
+  claim(seq: number, loading: boolean, callbacks: number, now: number): boolean {
+    const slot = seq % SLOTS;
+    const offered = value(seq, OFFERED);
+    if (load(this.#words, slot) !== offered) return false;
+    this.#times[slot] = now;
+    const claimed = loading ? value(seq, LOADING) : value(seq, RUNNING, callbacks);
+    return compareExchange(this.#words, slot, offered, claimed) === offered;
+  }
+
+  /** Worker: a task that was loading runs now. */
+  run(seq: number, callbacks: number, now: number): void {
+    const slot = seq % SLOTS;
+    // The dispatcher must not read the new time with the old phase: it reads the phase again after the time.
+    store(this.#words, slot, value(seq, OFFERED) ^ OFFERED);
+    this.#times[slot] = now;
+    store(this.#words, slot, value(seq, RUNNING, callbacks));
+  }
+
+  /** Worker: appends a record to the ring; false if there is no room. */
+  write(record: Int32Array, length: number): boolean {
+    const words = this.#words;
+    const written = load(words, WRITTEN);
+    const used = written - load(words, READ) | 0;
+    if (used + length + 1 > RING_WORDS) return false;
+    put(words, written, length);
+    for (let i = 0; i < length; i++) put(words, written + 1 + i | 0, record[i]!);
+    store(words, WRITTEN, written + 1 + length | 0);
+    return true;
+  }
+
+  /** Worker: whether the dispatcher should read soon. */
+  get crowded(): boolean {
+    return (load(this.#words, WRITTEN) - load(this.#words, READ) | 0) > RING_FULL;
+  }
+
+  /** Dispatcher: copies the next record and gives its length in words; 0 if there is none. */
+  read(into: Int32Array, at: number): number {
+    const words = this.#words;
+    const read = load(words, READ);
+    if (load(words, WRITTEN) === read) return 0;
+    // A task cannot reach this memory, but a length that makes no sense must not harm the dispatcher.
+    const length = Math.min(words[RING + (read & RING_WORDS - 1)]!, into.length - at);
+    for (let i = 0; i < length; i++) into[at + i] = words[RING + (read + 1 + i & RING_WORDS - 1)]!;
+    store(words, READ, read + 1 + length | 0);
+    return length;
+  }
+}
+
+function value(seq: number, phase: number, callbacks?: number): number {
+  const known = callbacks === undefined ? 0 : KNOWN | callbacks << 3;
+  return (seq & SEQ_MASK) << SEQ_SHIFT | known | phase;
+}
+
+function put(words: Int32Array, at: number, word: number): void {
+  words[RING + (at & RING_WORDS - 1)] = word;
+}

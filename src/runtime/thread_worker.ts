@@ -1,0 +1,104 @@
+/**
+ * The entry of a thread worker. Runs beside tasks that may patch or delete any global: everything is taken here,
+ * before the first of them is loaded.
+ *
+ * @module
+ */
+import process from "node:process";
+import { type MessagePort as NodePort, workerData } from "node:worker_threads";
+import { describeError } from "../error_data.ts";
+import type { DeathData, FromWorker, ToWorker } from "../protocol.ts";
+import { type Seat, TaskRunner } from "../task_runner.ts";
+import { SharedSeat } from "./shared.ts";
+import type { ThreadData } from "./thread.ts";
+
+const data = workerData as ThreadData;
+const port = data.port as unknown as NodePort;
+const { memory, initializer } = data;
+// Tasks can import `workerData` too, and have no business with the port.
+data.port = data.memory = undefined;
+
+const post = port.postMessage.bind(port);
+const exitProcess = process.exit.bind(process);
+
+/** In shared memory: see `shared.ts`. */
+class ThreadSeat extends SharedSeat implements Seat {
+  post(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+    post(message, transfer);
+  }
+
+  exit(): void {
+    exitProcess(0);
+  }
+}
+
+/** In a child process: every step is a message. */
+class MessageSeat implements Seat {
+  readonly crowded = false;
+
+  claim(seq: number, loading: boolean, callbacks: number): boolean {
+    post({ type: "started", seq, loading, callbacks });
+    return true;
+  }
+
+  run(seq: number, callbacks: number): void {
+    post({ type: "started", seq, loading: false, callbacks });
+  }
+
+  write(): boolean {
+    return false;
+  }
+
+  post(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+    post(message, transfer);
+  }
+
+  exit(): void {
+    exitProcess(0);
+  }
+}
+
+/** Tells why, and ends the thread. */
+function die(event: Event, thrown: unknown, how: string): void {
+  event.preventDefault();
+  const error = describeError(thrown);
+  const death: DeathData = {
+    reason: "error",
+    exitCode: 1,
+    error,
+    message: `ended with ${how}: ${error.message}`,
+  };
+  try {
+    post({ type: "dying", death });
+  } finally {
+    exitProcess(1);
+  }
+}
+
+addEventListener("error", (event) => die(event, event.error, "an uncaught error"));
+addEventListener("unhandledrejection", (event) => die(event, event.reason, "an unhandled rejection"));
+
+// Node workers on Deno lack it (denoland/deno: seen up to 2.9.6), and modules written for workers expect it.
+if (!("self" in globalThis)) {
+  Object.defineProperty(globalThis, "self", { value: globalThis, configurable: true });
+}
+
+const runner = new TaskRunner(memory === undefined ? new MessageSeat() : new ThreadSeat(memory));
+port.on("message", (message: ToWorker) => runner.receive(message));
+
+/**
+ * From 2.9.4 on Deno interrupts code of a worker only while the worker holds a Web Lock. Held for the whole life;
+ * its name is the worker's own, so nobody waits for it. Older versions have no locks: then this is skipped.
+ */
+await new Promise<void>((ready) => {
+  const { locks } = navigator as unknown as {
+    locks?: { request(name: string, held: () => Promise<void>): Promise<void> };
+  };
+  if (locks === undefined) return ready();
+  void locks.request(`multiprocess-${crypto.randomUUID()}`, () => {
+    ready();
+    return new Promise(() => {});
+  });
+});
+
+await runner.start(initializer);

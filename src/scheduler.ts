@@ -1,0 +1,982 @@
+/**
+ * What happens when: which worker gets which task, when a worker is stopped, when one is started.
+ *
+ * Pure: events and the time go in, commands come out. It touches no worker, no clock, no global; the dispatcher
+ * carries its commands out and tells it what came of them. All times are milliseconds.
+ *
+ * How a run is stopped. The dispatcher keeps one live deadline a worker. When it fires, the dispatcher looks at
+ * what the worker is doing, and tells. If the running task is over its limit, the scheduler takes back the tasks
+ * that wait behind it on that worker, has the worker looked at again (it may have finished meanwhile), settles
+ * the task, and only then stops the worker: it is asked to close, interrupted after a grace, and counted as a
+ * zombie if it is still there after that.
+ *
+ * @module
+ */
+import { Histogram } from "./histogram.ts";
+import type { DeathData, RetryData, Running, StatsData } from "./protocol.ts";
+import { type Batch, type Queued, TaskQueue } from "./queue.ts";
+
+/** A task, as far as scheduling is concerned. */
+export interface Task extends Queued {
+  readonly module: number;
+  /** The time limit of a run. */
+  readonly timeout: number;
+  readonly softTimeout: number | undefined;
+  readonly retry: RetryData | undefined;
+  /** How often it was started. */
+  attempts: number;
+  /** Its number on the worker that it was handed to. */
+  seq: number;
+  state: "queued" | "offered" | "waiting" | "settled";
+  cancelled: boolean;
+}
+
+/** The policy's numbers, see `MultiProcessOptions`. */
+export interface SchedulerOptions {
+  size: number;
+  minSize: number;
+  idleTimeout: number;
+  spares: number;
+  maxTasksPerWorker: number;
+  loadTimeout: number;
+  killGrace: number;
+  maxZombies: number;
+  /** Restarts a second, beyond a burst of 3, for workers that died without being told to. */
+  restarts: number;
+  /** The most tasks a worker holds at once: 1 where it cannot share memory with the dispatcher. */
+  maxOffered: number;
+  /** The largest difference between the numbers of two tasks that a worker holds. */
+  maxSpan: number;
+}
+
+/** The end of a run, as the worker tells it. */
+export interface Result {
+  readonly seq: number;
+  readonly ok: boolean;
+  readonly callbacks: number | undefined;
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
+
+/** What the scheduler is told. */
+export type Event<T extends Task, R extends Result> =
+  | { type: "batch"; batch: Batch<T> }
+  | { type: "push"; task: T }
+  | { type: "cancel"; task: T }
+  | { type: "ready"; worker: number }
+  | { type: "results"; worker: number; results: readonly R[] }
+  | { type: "looked"; worker: number; running: Running | undefined }
+  /** The answer to `take-back`: the numbers of the tasks that the worker had not begun. */
+  | { type: "taken-back"; worker: number; seqs: readonly number[] }
+  /** The worker has ended; its results were told and its tasks taken back before. */
+  | { type: "gone"; worker: number; death: DeathData }
+  | { type: "tick" }
+  | { type: "stop" }
+  | { type: "terminate" };
+
+/** Why a task ended without a result. */
+export type Verdict =
+  | { status: "timed-out"; limit: { loading: boolean; timeout: number } }
+  | { status: "crashed"; death: DeathData }
+  | { status: "cancelled" };
+
+/** What the dispatcher is told to do. */
+export type Command<T extends Task, R extends Result> =
+  | { type: "spawn"; worker: number }
+  | { type: "offer"; worker: number; tasks: readonly T[] }
+  | { type: "take-back"; worker: number; seqs: readonly number[] }
+  | { type: "look"; worker: number }
+  /** Have the worker looked at then, or earlier. */
+  | { type: "watch"; worker: number; at: number }
+  | { type: "abort"; worker: number; seq: number }
+  | { type: "finish"; task: T; worker: number; result: R; waitedMs: number }
+  | { type: "settle"; task: T; worker: number | undefined; verdict: Verdict; waitedMs: number; ranMs: number }
+  /** Ask the worker to close; cleanly where it is idle. */
+  | { type: "close"; worker: number; clean: boolean; task?: T | undefined }
+  | { type: "kill"; worker: number }
+  /** The pool is warm. */
+  | { type: "warm" }
+  /** The pool cannot start. */
+  | { type: "broken"; death: DeathData }
+  | { type: "closed" };
+
+type WorkerState<T extends Task> =
+  | { phase: "starting" }
+  | { phase: "idle"; since: number }
+  | { phase: "busy"; offered: Offered<T>; since: number; softened: number; stuck: boolean; stolenAt: number }
+  | { phase: "stopping"; since: number; stage: "retiring" | "asked" | "interrupted" | "zombie" };
+
+interface WorkerRecord<T extends Task> {
+  readonly id: number;
+  state: WorkerState<T>;
+  /** Tasks handed out to it and not taken back. */
+  handed: number;
+  /** The number of the next task. Never used twice, so that a late reply cannot be mistaken. */
+  nextSeq: number;
+}
+
+interface ModuleRecord {
+  /** How long a run takes, about: a geometric mean that follows. Undefined before the first. */
+  estimate: number | undefined;
+  callbacks: number | undefined;
+  /** Workers it has ended since a run of it last returned. */
+  crashes: number;
+  broken?: { until: number; death: DeathData };
+}
+
+/** Work that is handed out at once is expected to take about this long. */
+const BATCH_MS = 1;
+/** A task expected to run longer than this is handed out only to a free worker. */
+const AHEAD_MS = 20;
+/** How long a task may run over its estimate before those behind it are taken back. */
+const LATE_MS = 2;
+/** A worker that does not begin a task within this is stopped, and the task goes to another. */
+const CLAIM_MS = 1_000;
+/** The longest watch: no timer outlives its purpose by more than this. */
+const WATCH_MS = 1_000;
+/** Failed starts in a row after which waiting tasks fail. */
+const MAX_FAILED_STARTS = 3;
+/** Restarts allowed in one burst. */
+const RESTART_BURST = 3;
+/** How long a module that keeps ending workers is refused. */
+const BROKEN_MS = 1_000;
+
+/** See the module's description. */
+export class Scheduler<T extends Task, R extends Result> {
+  readonly #options: SchedulerOptions;
+  readonly #workers = new Map<number, WorkerRecord<T>>();
+  readonly #modules: ModuleRecord[] = [];
+  readonly #queue = new TaskQueue<T>();
+  #retries: { at: number; task: T }[] = [];
+  #idle: WorkerRecord<T>[] = [];
+  #commands: Command<T, R>[] = [];
+  #spawned = 0;
+  #killed = 0;
+  #ended = { asked: 0, interrupted: 0 };
+  #starting = 0;
+  #busy = 0;
+  #waited = new Histogram();
+  #ran = new Histogram();
+  #warm = false;
+  #closing: { since: number; terminated: boolean } | undefined;
+  #closed = false;
+  #failedStarts = 0;
+  #tokens = RESTART_BURST;
+  #refilledAt = 0;
+  #wake = Infinity;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+  }
+
+  /** When to call `handle` with a `tick` at the latest. */
+  get wakeAt(): number {
+    return this.#wake;
+  }
+
+  /** Starts the workers. */
+  start(now: number): Command<T, R>[] {
+    this.#refilledAt = now;
+    this.#staff(now);
+    this.#warmUp();
+    return this.#take();
+  }
+
+  /** Takes an event in and gives the commands that follow from it, to be carried out in order. */
+  handle(event: Event<T, R>, now: number): Command<T, R>[] {
+    switch (event.type) {
+      case "batch":
+        this.#queue.pushBatch(event.batch);
+        break;
+      case "push":
+        this.#push(event.task);
+        break;
+      case "cancel":
+        this.#cancel(event.task, now);
+        break;
+      case "ready":
+        this.#ready(event.worker, now);
+        break;
+      case "results":
+        this.#results(event.worker, event.results, now);
+        break;
+      case "looked":
+        this.#looked(event.worker, event.running, now);
+        break;
+      case "taken-back":
+        this.#takenBack(event.worker, event.seqs, now);
+        break;
+      case "gone":
+        this.#gone(event.worker, event.death, now);
+        break;
+      case "tick":
+        this.#tick(now);
+        break;
+      case "stop":
+      case "terminate":
+        this.#close(event.type === "terminate", now);
+        break;
+      default:
+        event satisfies never;
+    }
+    if (this.#closing === undefined) {
+      this.#assign(now);
+      this.#staff(now);
+    } else {
+      this.#finishClosing(now);
+    }
+    return this.#take();
+  }
+
+  /** A snapshot for `stats()`. Have busy workers looked at before, or tasks just begun still count as queued. */
+  stats(): StatsData {
+    let running = 0;
+    let held = 0;
+    let stopping = 0;
+    let zombies = 0;
+    for (const { state } of this.#workers.values()) {
+      if (state.phase === "busy") {
+        running++;
+        held += state.offered.size - 1;
+      } else if (state.phase === "stopping") {
+        stopping++;
+        if (state.stage === "zombie") zombies++;
+      }
+    }
+    return {
+      workers: { starting: this.#starting, idle: this.#idle.length, busy: this.#busy, stopping },
+      queued: this.#queue.size + this.#retries.length + held,
+      running,
+      zombies,
+      spawned: this.#spawned,
+      killed: this.#killed,
+      ended: { ...this.#ended },
+      waitedMs: this.#waited.percentiles(),
+      ranMs: this.#ran.percentiles(),
+    };
+  }
+
+  /** The numbers of the tasks that a worker holds. */
+  offered(id: number): number[] {
+    const worker = this.#workers.get(id);
+    return worker?.state.phase === "busy" ? worker.state.offered.seqs() : [];
+  }
+
+  /** The task that a worker holds under a number. */
+  taskOf(id: number, seq: number): T | undefined {
+    const worker = this.#workers.get(id);
+    return worker?.state.phase === "busy" ? worker.state.offered.find(seq) : undefined;
+  }
+
+  /** Which callbacks a module has; undefined while no worker has loaded it. */
+  callbacks(module: number): number | undefined {
+    return this.#modules[module]?.callbacks;
+  }
+
+  #take(): Command<T, R>[] {
+    const commands = this.#commands;
+    this.#commands = [];
+    return commands;
+  }
+
+  #module(index: number): ModuleRecord {
+    return this.#modules[index] ??= { estimate: undefined, callbacks: undefined, crashes: 0 };
+  }
+
+  #wakeBy(at: number): void {
+    if (at < this.#wake) this.#wake = at;
+  }
+
+  // Tasks
+
+  #push(task: T): void {
+    this.#queue.push(task);
+    if (task.priority <= 0) return;
+    // Tasks that a worker holds but has not begun are still waiting: the new one may come before them.
+    for (const worker of this.#workers.values()) {
+      if (worker.state.phase === "busy" && worker.state.offered.size > 1) {
+        this.#takeBack(worker, worker.state);
+      }
+    }
+  }
+
+  #cancel(task: T, now: number): void {
+    switch (task.state) {
+      case "queued":
+        task.cancelled = true;
+        this.#queue.forget();
+        this.#settle(task, undefined, { status: "cancelled" }, now, 0);
+        return;
+      case "waiting":
+        this.#retries = this.#retries.filter((retry) => retry.task !== task);
+        this.#settle(task, undefined, { status: "cancelled" }, now, 0);
+        return;
+      case "offered":
+        // The worker may be in the middle of it, or not have begun it: a look tells.
+        task.cancelled = true;
+        for (const worker of this.#workers.values()) {
+          if (worker.state.phase !== "busy" || worker.state.offered.find(task.seq) !== task) continue;
+          this.#takeBack(worker, worker.state);
+          this.#commands.push({ type: "look", worker: worker.id });
+        }
+        return;
+      case "settled":
+        return;
+      default:
+        task.state satisfies never;
+    }
+  }
+
+  #results(id: number, results: readonly R[], now: number): void {
+    const worker = this.#workers.get(id);
+    // A late reply: its task was settled when its worker was stopped.
+    if (worker?.state.phase !== "busy") return;
+    const { offered } = worker.state;
+    for (const result of results) {
+      const task = offered.take(result.seq);
+      if (task === undefined) continue;
+      this.#finish(task, worker, result, now);
+      worker.state.since = result.endedAt;
+    }
+    if (offered.size === 0) this.#free(worker, now);
+  }
+
+  #finish(task: T, worker: WorkerRecord<T>, result: R, now: number): void {
+    const module = this.#module(task.module);
+    const ranMs = Math.max(0, result.endedAt - result.startedAt);
+    if (result.callbacks !== undefined) module.callbacks = result.callbacks;
+    module.estimate = follow(module.estimate, ranMs);
+    module.crashes = 0;
+    task.attempts++;
+    // What comes after the deadline is a timeout, also when nobody had noticed yet.
+    if (ranMs > task.timeout) {
+      const limit = { loading: false, timeout: task.timeout };
+      this.#end(task, worker.id, { status: "timed-out", limit }, result.startedAt, ranMs, now);
+    } else if (task.cancelled) {
+      this.#end(task, worker.id, { status: "cancelled" }, result.startedAt, ranMs, now);
+    } else if (!result.ok && this.#retry(task, "failed", now)) {
+      return;
+    } else {
+      const waitedMs = Math.max(0, result.startedAt - task.pushedAt);
+      this.#waited.add(waitedMs);
+      this.#ran.add(ranMs);
+      task.state = "settled";
+      this.#commands.push({ type: "finish", task, worker: worker.id, result, waitedMs });
+    }
+  }
+
+  /** Ends a run that gave no result: the task is tried again, or settled. */
+  #end(task: T, worker: number, verdict: Verdict, startedAt: number, ranMs: number, now: number): void {
+    if (verdict.status !== "cancelled" && this.#retry(task, verdict.status, now)) return;
+    this.#settle(task, worker, verdict, startedAt, ranMs);
+  }
+
+  #settle(task: T, worker: number | undefined, verdict: Verdict, startedAt: number, ranMs: number): void {
+    const waitedMs = Math.max(0, startedAt - task.pushedAt);
+    this.#waited.add(waitedMs);
+    if (worker !== undefined) this.#ran.add(ranMs);
+    task.state = "settled";
+    this.#commands.push({ type: "settle", task, worker, verdict, waitedMs, ranMs });
+  }
+
+  #retry(task: T, status: "failed" | "crashed" | "timed-out", now: number): boolean {
+    const { retry } = task;
+    if (retry === undefined || task.attempts >= retry.maxAttempts || !retry.on.includes(status)) return false;
+    if (task.cancelled || this.#closing !== undefined) return false;
+    const wait = Math.min(retry.maxTimeout, retry.minTimeout * retry.multiplier ** (task.attempts - 1));
+    // Spread by the task's id, not at random: the same history gives the same commands.
+    const at = now + wait * (1 - retry.jitter * spread(task.id + task.attempts * 0.618));
+    task.state = "waiting";
+    this.#retries.push({ at, task });
+    this.#wakeBy(at);
+    return true;
+  }
+
+  // Workers
+
+  #ready(id: number, now: number): void {
+    const worker = this.#workers.get(id);
+    if (worker?.state.phase !== "starting") return;
+    this.#starting--;
+    this.#failedStarts = 0;
+    worker.state = { phase: "idle", since: now };
+    this.#idle.unshift(worker);
+    this.#warmUp();
+  }
+
+  #warmUp(): void {
+    if (this.#warm || this.#idle.length + this.#busy < this.#options.minSize) return;
+    this.#warm = true;
+    this.#commands.push({ type: "warm" });
+  }
+
+  #free(worker: WorkerRecord<T>, now: number): void {
+    this.#busy--;
+    if (worker.handed >= this.#options.maxTasksPerWorker) {
+      this.#retire(worker, now);
+      return;
+    }
+    worker.state = { phase: "idle", since: now };
+    this.#idle.push(worker);
+    if (this.#options.minSize < this.#options.size) this.#wakeBy(now + this.#options.idleTimeout);
+  }
+
+  /** Lets an idle worker end in peace. */
+  #retire(worker: WorkerRecord<T>, now: number): void {
+    worker.state = { phase: "stopping", since: now, stage: "retiring" };
+    this.#commands.push({ type: "close", worker: worker.id, clean: true });
+    this.#wakeBy(now + CLAIM_MS);
+  }
+
+  /** Stops a worker, whatever it is doing. Its tasks are settled or taken back before. */
+  #stop(worker: WorkerRecord<T>, now: number, task?: T): void {
+    switch (worker.state.phase) {
+      case "stopping":
+        return;
+      case "busy":
+        this.#busy--;
+        break;
+      case "idle":
+        this.#idle.splice(this.#idle.indexOf(worker), 1);
+        break;
+      case "starting":
+        this.#starting--;
+        break;
+      default:
+        worker.state satisfies never;
+    }
+    this.#killed++;
+    worker.state = { phase: "stopping", since: now, stage: "asked" };
+    this.#commands.push({ type: "close", worker: worker.id, clean: false, task });
+    this.#wakeBy(now + this.#options.killGrace);
+  }
+
+  #takeBack(worker: WorkerRecord<T>, state: { offered: Offered<T> }): void {
+    const seqs = state.offered.seqs();
+    this.#commands.push({ type: "take-back", worker: worker.id, seqs });
+  }
+
+  #takenBack(id: number, seqs: readonly number[], now: number): void {
+    const worker = this.#workers.get(id);
+    if (worker?.state.phase !== "busy" || seqs.length === 0) return;
+    const back: T[] = [];
+    for (const seq of seqs) {
+      const task = worker.state.offered.take(seq);
+      if (task === undefined) continue;
+      worker.handed--;
+      if (task.cancelled) {
+        this.#settle(task, undefined, { status: "cancelled" }, now, 0);
+      } else {
+        task.state = "queued";
+        back.push(task);
+      }
+    }
+    this.#queue.unshift(back);
+    if (worker.state.offered.size > 0) return;
+    if (worker.state.stuck) this.#stop(worker, now);
+    else this.#free(worker, now);
+  }
+
+  /** Judges what a worker is doing. */
+  #looked(id: number, running: Running | undefined, now: number): void {
+    const worker = this.#workers.get(id);
+    if (worker?.state.phase !== "busy") return;
+    const { offered, since } = worker.state;
+    const task = running && offered.find(running.seq);
+    if (task === undefined || running === undefined) {
+      const first = offered.first()!;
+      if (first.cancelled && this.#options.maxOffered === 1) {
+        offered.take(first.seq);
+        this.#settle(first, id, { status: "cancelled" }, now, 0);
+        this.#stop(worker, now, first);
+        return;
+      }
+      // Nothing has begun. Something that an earlier task left behind may hold the thread.
+      if (now < since + CLAIM_MS) {
+        this.#watch(worker, Math.min(since + CLAIM_MS, now + offered.shortest()));
+      } else if (this.#options.maxOffered === 1) {
+        this.#stopStuck(worker, now);
+      } else {
+        worker.state.stuck = true;
+        this.#takeBack(worker, worker.state);
+      }
+      return;
+    }
+    worker.state.stuck = false;
+    if (running.callbacks !== undefined) this.#module(task.module).callbacks = running.callbacks;
+    const limit = running.loading ? this.#options.loadTimeout : task.timeout;
+    const ranMs = now - running.since;
+    // Compared as a moment, like the watch that is set for it: a difference could round to just below the limit.
+    if (now >= running.since + limit || task.cancelled) {
+      if (offered.size > 1) {
+        // The worker must not go on with those behind, and may have finished this one meanwhile.
+        this.#takeBack(worker, worker.state);
+        this.#commands.push({ type: "look", worker: id });
+        return;
+      }
+      offered.take(running.seq);
+      task.attempts++;
+      const verdict: Verdict = task.cancelled
+        ? { status: "cancelled" }
+        : { status: "timed-out", limit: { loading: running.loading, timeout: limit } };
+      this.#end(task, id, verdict, running.since, ranMs, now);
+      this.#stop(worker, now, task);
+      return;
+    }
+    this.#soften(worker, worker.state, task, running, now);
+    const soft = task.softTimeout !== undefined && worker.state.softened !== running.seq && !running.loading
+      ? running.since + task.softTimeout
+      : Infinity;
+    this.#watch(worker, Math.min(running.since + limit, soft, now + offered.shortest()));
+    if (offered.size > 1 && ranMs > this.#lateAfter(task)) this.#takeBack(worker, worker.state);
+  }
+
+  #soften(
+    worker: WorkerRecord<T>,
+    state: WorkerState<T> & { phase: "busy" },
+    task: T,
+    running: Running,
+    now: number,
+  ): void {
+    if (task.softTimeout === undefined || running.loading || state.softened === running.seq) return;
+    if (now < running.since + task.softTimeout) return;
+    state.softened = running.seq;
+    this.#commands.push({ type: "abort", worker: worker.id, seq: running.seq });
+  }
+
+  #lateAfter(task: T): number {
+    return Math.max(LATE_MS, 2 * (this.#module(task.module).estimate ?? 0));
+  }
+
+  /** A child process that begins nothing: its main thread would have told. The task is safe to run elsewhere. */
+  #stopStuck(worker: WorkerRecord<T>, now: number): void {
+    if (worker.state.phase !== "busy") return;
+    const back = worker.state.offered.drain();
+    for (const task of back) task.state = "queued";
+    this.#queue.unshift(back);
+    this.#stop(worker, now);
+  }
+
+  #watch(worker: WorkerRecord<T>, at: number): void {
+    this.#commands.push({ type: "watch", worker: worker.id, at });
+  }
+
+  #gone(id: number, death: DeathData, now: number): void {
+    const worker = this.#workers.get(id);
+    if (worker === undefined) return;
+    this.#workers.delete(id);
+    const { state } = worker;
+    switch (state.phase) {
+      case "stopping":
+        if (state.stage === "asked") this.#ended.asked++;
+        else if (state.stage !== "retiring") this.#ended.interrupted++;
+        return;
+      case "starting":
+        this.#starting--;
+        this.#failedStarts++;
+        this.#startFailed(death, now);
+        break;
+      case "idle":
+        this.#idle.splice(this.#idle.indexOf(worker), 1);
+        break;
+      case "busy":
+        this.#busy--;
+        for (const task of state.offered.drain()) this.#crashed(task, worker, state.since, death, now);
+        break;
+      default:
+        state satisfies never;
+    }
+    this.#refill(now);
+    this.#tokens--;
+  }
+
+  #crashed(task: T, worker: WorkerRecord<T>, since: number, death: DeathData, now: number): void {
+    const module = this.#module(task.module);
+    module.crashes++;
+    if (module.crashes >= this.#options.size + RESTART_BURST) {
+      module.broken = { until: now + BROKEN_MS, death };
+    }
+    task.attempts++;
+    const verdict: Verdict = task.cancelled ? { status: "cancelled" } : { status: "crashed", death };
+    this.#end(task, worker.id, verdict, since, Math.max(0, now - since), now);
+  }
+
+  #startFailed(death: DeathData, now: number): void {
+    // An error thrown at the start will be thrown again; any other end may have been a single misfortune.
+    const hopeless = death.reason === "error" || this.#failedStarts >= MAX_FAILED_STARTS;
+    if (!this.#warm && this.#closing === undefined) {
+      if (!hopeless) return;
+      this.#commands.push({ type: "broken", death });
+      this.#close(true, now);
+    } else if (this.#failedStarts >= MAX_FAILED_STARTS && this.#idle.length + this.#busy === 0) {
+      this.#failWaiting(death, now);
+    }
+  }
+
+  /** No worker can be had: waiting tasks end with the reason. */
+  #failWaiting(death: DeathData, now: number): void {
+    for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
+      this.#settle(task, undefined, { status: "crashed", death }, now, 0);
+    }
+  }
+
+  // Policy
+
+  /** Hands waiting tasks to workers. */
+  #assign(now: number): void {
+    while (this.#queue.size > 0 && this.#idle.length > 0 && this.#busy < this.#options.size) {
+      if (!this.#offer(this.#idle.at(-1)!, now)) break;
+    }
+    if (this.#busy === 0 && this.#queue.size === 0) return;
+    const free = this.#idle.length > 0 && this.#busy < this.#options.size;
+    for (const worker of this.#workers.values()) {
+      if (worker.state.phase !== "busy") continue;
+      if (this.#queue.size > 0) this.#offer(worker, now);
+      else if (free && worker.state.offered.size > 1) this.#steal(worker, worker.state, now);
+    }
+  }
+
+  /** Takes back what would keep a worker longer than it takes to move it to a free one. */
+  #steal(worker: WorkerRecord<T>, state: { offered: Offered<T>; stolenAt: number }, now: number): void {
+    // All may have been begun: then trying again at once would go on for ever.
+    if (now < state.stolenAt + LATE_MS) return this.#wakeBy(state.stolenAt + LATE_MS);
+    const first = state.offered.first()!;
+    const estimate = this.#module(first.module).estimate ?? BATCH_MS;
+    const behind = state.offered.size - 1;
+    if (estimate * behind >= BATCH_MS / 4) {
+      state.stolenAt = now;
+      const seqs = state.offered.seqs();
+      this.#commands.push({ type: "take-back", worker: worker.id, seqs: seqs.slice(-Math.ceil(behind / 2)) });
+    } else {
+      this.#wakeBy(now + LATE_MS);
+    }
+  }
+
+  /** Hands a worker as many tasks as are expected to keep it busy for a moment. False when it gets none. */
+  #offer(worker: WorkerRecord<T>, now: number): boolean {
+    const { state } = worker;
+    const offered = state.phase === "busy" ? state.offered : undefined;
+    const held = offered?.size ?? 0;
+    const { maxOffered, maxSpan, maxTasksPerWorker, size } = this.#options;
+    // Refilling by halves keeps messages few.
+    if (held > maxOffered / 2) return false;
+    const most = Math.min(
+      maxOffered,
+      held + Math.ceil(this.#queue.size / size),
+      held + maxTasksPerWorker - worker.handed,
+      held + maxSpan - (worker.nextSeq - (offered?.first()?.seq ?? worker.nextSeq)),
+    );
+    let expected = 0;
+    if (offered !== undefined) {
+      const first = offered.first()!;
+      const estimate = this.#module(first.module).estimate;
+      if (
+        estimate === undefined || estimate > AHEAD_MS ||
+        now - (state as { since: number }).since > this.#lateAfter(first)
+      ) {
+        return false;
+      }
+      expected = estimate * held;
+    }
+    const tasks: T[] = [];
+    let shortest = Infinity;
+    while (held + tasks.length < most) {
+      const task = this.#nextTask(now);
+      if (task === undefined) break;
+      const estimate = this.#module(task.module).estimate;
+      const alone = estimate === undefined || estimate > AHEAD_MS;
+      // One is always waiting behind a running one, so that the worker need not wait for the next message.
+      if (held + tasks.length > 0 && (alone || (expected + estimate > BATCH_MS && held + tasks.length > 1))) {
+        break;
+      }
+      this.#queue.shift();
+      task.state = "offered";
+      task.seq = worker.nextSeq++;
+      tasks.push(task);
+      shortest = Math.min(shortest, task.timeout, task.softTimeout ?? Infinity);
+      expected += estimate ?? BATCH_MS;
+      if (alone) break;
+    }
+    if (tasks.length === 0) return false;
+    this.#hand(worker, tasks, shortest, now);
+    return true;
+  }
+
+  #hand(worker: WorkerRecord<T>, tasks: T[], shortest: number, now: number): void {
+    if (worker.state.phase === "busy") {
+      for (const task of tasks) worker.state.offered.push(task);
+    } else {
+      this.#idle.splice(this.#idle.lastIndexOf(worker), 1);
+      this.#busy++;
+      worker.state = {
+        phase: "busy",
+        offered: new Offered([...tasks]),
+        since: now,
+        softened: -1,
+        stuck: false,
+        stolenAt: -Infinity,
+      };
+    }
+    worker.handed += tasks.length;
+    this.#commands.push({ type: "offer", worker: worker.id, tasks });
+    this.#watch(worker, now + Math.min(shortest, WATCH_MS));
+    if (worker.state.phase === "busy" && worker.state.offered.size > 1) this.#wakeBy(now + LATE_MS);
+  }
+
+  /** The next task to run. Those of a module that keeps ending workers are settled on the way. */
+  #nextTask(now: number): T | undefined {
+    for (;;) {
+      const task = this.#queue.peek();
+      if (task === undefined) return undefined;
+      const module = this.#modules[task.module];
+      if (module?.broken === undefined || module.broken.until <= now) return task;
+      this.#queue.shift();
+      this.#settle(task, undefined, { status: "crashed", death: module.broken.death }, now, 0);
+    }
+  }
+
+  /** Starts the workers that are missing. */
+  #staff(now: number): void {
+    const { size, minSize, spares, maxZombies } = this.#options;
+    const alive = this.#starting + this.#idle.length + this.#busy;
+    const wanted = Math.min(size, Math.max(minSize, this.#busy + this.#queue.size)) + spares;
+    let missing = wanted - alive;
+    if (missing <= 0) return;
+    if (this.#zombies() >= maxZombies) {
+      if (alive === 0 && this.#queue.size > 0) this.#failWaiting(tooManyZombies(maxZombies), now);
+      return;
+    }
+    this.#refill(now);
+    if (this.#tokens < 0) {
+      this.#wakeBy(now + -this.#tokens / this.#options.restarts * 1_000 + 1);
+      return;
+    }
+    for (; missing > 0; missing--) {
+      const id = ++this.#spawned;
+      this.#workers.set(id, { id, state: { phase: "starting" }, handed: 0, nextSeq: 0 });
+      this.#starting++;
+      this.#commands.push({ type: "spawn", worker: id });
+    }
+  }
+
+  #zombies(): number {
+    let zombies = 0;
+    for (const { state } of this.#workers.values()) {
+      if (state.phase === "stopping" && state.stage === "zombie") zombies++;
+    }
+    return zombies;
+  }
+
+  #refill(now: number): void {
+    const gained = (now - this.#refilledAt) / 1_000 * this.#options.restarts;
+    this.#tokens = Math.min(RESTART_BURST, this.#tokens + gained);
+    this.#refilledAt = now;
+  }
+
+  #tick(now: number): void {
+    this.#wake = Infinity;
+    this.#tickRetries(now);
+    for (const worker of this.#workers.values()) {
+      const { state } = worker;
+      if (state.phase === "stopping") {
+        this.#escalate(worker, state, now);
+      } else if (state.phase === "busy" && state.offered.size > 1) {
+        this.#commands.push({ type: "look", worker: worker.id });
+        this.#wakeBy(now + LATE_MS);
+      }
+    }
+    this.#tickIdle(now);
+  }
+
+  #tickRetries(now: number): void {
+    if (this.#retries.length === 0) return;
+    const due = this.#retries.filter((retry) => retry.at <= now).sort((a, b) => a.at - b.at);
+    this.#retries = this.#retries.filter((retry) => retry.at > now);
+    for (const { task } of due) {
+      task.state = "queued";
+      this.#queue.push(task);
+    }
+    for (const { at } of this.#retries) this.#wakeBy(at);
+  }
+
+  /** Ends the workers that had nothing to do for long. */
+  #tickIdle(now: number): void {
+    const { minSize, size, spares, idleTimeout } = this.#options;
+    if (minSize === size || this.#closing !== undefined) return;
+    for (const worker of [...this.#idle]) {
+      if (this.#starting + this.#idle.length + this.#busy <= minSize + spares) break;
+      if (worker.state.phase !== "idle") continue;
+      const at = worker.state.since + idleTimeout;
+      if (at > now) {
+        this.#wakeBy(at);
+        continue;
+      }
+      this.#idle.splice(this.#idle.indexOf(worker), 1);
+      this.#retire(worker, now);
+    }
+  }
+
+  /** Asked, then interrupted, then known not to have ended. */
+  #escalate(worker: WorkerRecord<T>, state: WorkerState<T> & { phase: "stopping" }, now: number): void {
+    const { killGrace } = this.#options;
+    switch (state.stage) {
+      case "retiring":
+        if (now < state.since + CLAIM_MS) return this.#wakeBy(state.since + CLAIM_MS);
+        this.#commands.push({ type: "kill", worker: worker.id });
+        state.stage = "interrupted";
+        return this.#wakeBy(now + CLAIM_MS);
+      case "asked":
+        if (now < state.since + killGrace) return this.#wakeBy(state.since + killGrace);
+        this.#commands.push({ type: "kill", worker: worker.id });
+        state.stage = "interrupted";
+        state.since = now;
+        return this.#wakeBy(now + CLAIM_MS);
+      case "interrupted":
+        if (now < state.since + CLAIM_MS) return this.#wakeBy(state.since + CLAIM_MS);
+        state.stage = "zombie";
+        return;
+      case "zombie":
+        return;
+      default:
+        state.stage satisfies never;
+    }
+  }
+
+  // The end
+
+  #close(terminated: boolean, now: number): void {
+    if (this.#closing === undefined) this.#closing = { since: now, terminated };
+    this.#closing.terminated ||= terminated;
+    for (const { task } of this.#retries) this.#settle(task, undefined, { status: "cancelled" }, now, 0);
+    this.#retries = [];
+    for (const worker of this.#workers.values()) {
+      const { state } = worker;
+      if (state.phase === "idle") {
+        this.#idle.splice(this.#idle.indexOf(worker), 1);
+        this.#retire(worker, now);
+      } else if (state.phase === "starting") {
+        // Nobody waits for it: it ends with the nursery.
+        this.#starting--;
+        this.#workers.delete(worker.id);
+        this.#commands.push({ type: "kill", worker: worker.id });
+      } else if (state.phase === "busy" && terminated) {
+        const [first, ...rest] = state.offered.drain();
+        if (first !== undefined) {
+          first.attempts++;
+          this.#settle(
+            first,
+            worker.id,
+            { status: "cancelled" },
+            state.since,
+            Math.max(0, now - state.since),
+          );
+        }
+        for (const task of rest) this.#settle(task, undefined, { status: "cancelled" }, now, 0);
+        this.#stop(worker, now);
+      }
+    }
+  }
+
+  #finishClosing(now: number): void {
+    if (this.#closed || this.#closing === undefined) return;
+    // A worker that does not end does not hold the end of the pool.
+    const patience = this.#closing.terminated ? this.#options.killGrace + 200 : 2 * CLAIM_MS;
+    if (this.#workers.size > 0 && now < this.#closing.since + patience) {
+      this.#wakeBy(this.#closing.since + patience);
+      return;
+    }
+    this.#closed = true;
+    for (const worker of this.#workers.keys()) this.#commands.push({ type: "kill", worker });
+    this.#commands.push({ type: "closed" });
+  }
+}
+
+/** The tasks that a worker holds, in the order it runs them. */
+class Offered<T extends Task> {
+  #tasks: T[];
+  #head = 0;
+
+  constructor(tasks: T[]) {
+    this.#tasks = tasks;
+  }
+
+  get size(): number {
+    return this.#tasks.length - this.#head;
+  }
+
+  first(): T | undefined {
+    return this.#tasks[this.#head];
+  }
+
+  push(task: T): void {
+    this.#tasks.push(task);
+  }
+
+  find(seq: number): T | undefined {
+    const first = this.#tasks[this.#head];
+    if (first === undefined || first.seq === seq) return first;
+    for (let i = this.#head + 1; i < this.#tasks.length; i++) {
+      if (this.#tasks[i]!.seq === seq) return this.#tasks[i];
+    }
+    return undefined;
+  }
+
+  take(seq: number): T | undefined {
+    const first = this.#tasks[this.#head];
+    if (first === undefined) return undefined;
+    if (first.seq === seq) {
+      this.#head++;
+      if (2 * this.#head >= this.#tasks.length) {
+        this.#tasks = this.#tasks.slice(this.#head);
+        this.#head = 0;
+      }
+      return first;
+    }
+    const at = this.#tasks.findIndex((task, i) => i >= this.#head && task.seq === seq);
+    return at < 0 ? undefined : this.#tasks.splice(at, 1)[0];
+  }
+
+  seqs(): number[] {
+    const seqs: number[] = [];
+    for (let i = this.#head; i < this.#tasks.length; i++) seqs.push(this.#tasks[i]!.seq);
+    return seqs;
+  }
+
+  /** The shortest limit of those that wait behind the first. */
+  shortest(): number {
+    let ms = WATCH_MS;
+    for (let i = this.#head + 1; i < this.#tasks.length; i++) {
+      const task = this.#tasks[i]!;
+      ms = Math.min(ms, task.timeout, task.softTimeout ?? Infinity);
+    }
+    return ms;
+  }
+
+  drain(): T[] {
+    const tasks = this.#tasks.slice(this.#head);
+    this.#tasks = [];
+    this.#head = 0;
+    return tasks;
+  }
+}
+
+/** A geometric mean over about the last eight runs: one long run among quick ones does not make them all long. */
+function follow(estimate: number | undefined, ms: number): number {
+  const value = Math.max(ms, 1e-3);
+  return estimate === undefined ? value : estimate * (value / estimate) ** 0.125;
+}
+
+/** A number from 0 to 1 that looks random and is the same for the same input. */
+function spread(n: number): number {
+  const x = Math.sin(n * 12.9898) * 43758.5453;
+  return x - Math.floor(x);
+}
+
+function tooManyZombies(max: number): DeathData {
+  return {
+    reason: "exit",
+    exitCode: null,
+    message:
+      `could not be started: ${max} killed workers have not ended, and no more than that are allowed (maxZombies)`,
+  };
+}

@@ -1,0 +1,349 @@
+/**
+ * In the worker: takes tasks, runs them one after the other, tells their results.
+ *
+ * It shares its thread and its globals with code that nobody vouches for, so whatever it needs while a task may
+ * already have run is taken when this module is loaded.
+ *
+ * @module
+ */
+import { Buffer, decode } from "./codec.ts";
+import type { TaskContext } from "./context.ts";
+import { describeError } from "./error_data.ts";
+import { type FromWorker, PROTOCOL_VERSION, type ResultData, type ToWorker } from "./protocol.ts";
+import { RecordWriter, ResultRecord } from "./records.ts";
+import { callbackBits, findTarget, splitSpecifier, type Target } from "./task_module.ts";
+import { transferOf } from "./transfer.ts";
+import { refuseLossy } from "./lossy.ts";
+
+const apply = Reflect.apply;
+const AbortControllerClass = AbortController;
+const abort = AbortController.prototype.abort;
+const timeOrigin = performance.timeOrigin;
+const performanceNow = performance.now.bind(performance);
+const now = () => timeOrigin + performanceNow();
+
+/** How the runner talks to the dispatcher; what differs between a thread and a process. */
+export interface Seat {
+  /** True if the task is this worker's to run. */
+  claim(seq: number, loading: boolean, callbacks: number, now: number): boolean;
+  /** A task that was loading runs now. */
+  run(seq: number, callbacks: number, now: number): void;
+  /** Keeps a result record where it outlives this worker; false if it must be posted. */
+  write(record: Int32Array, length: number): boolean;
+  /** Whether the dispatcher should be told of results now. */
+  readonly crowded: boolean;
+  post(message: FromWorker, transfer?: ArrayBuffer[]): void;
+  /** Ends this worker. */
+  exit(): void;
+}
+
+/** A task to run. */
+interface Run {
+  seq: number;
+  id: number;
+  attempt: number;
+  module: number;
+  /** Undefined for a task that only loads its module. */
+  args: unknown[] | undefined;
+  next: Run | undefined;
+}
+
+type Loaded = { target: Target; bits: number } | { message: string; thrown: unknown; caused: boolean };
+
+interface ModuleEntry {
+  specifier: string;
+  loaded: Loaded | undefined;
+}
+
+/** Results wait in shared memory at most this long before the dispatcher is told. */
+const TELL_MS = 1;
+
+/** Runs tasks. */
+export class TaskRunner {
+  readonly #seat: Seat;
+  readonly #modules: ModuleEntry[] = [];
+  readonly #writer = new RecordWriter();
+  // A list of our own: the methods of arrays can be patched.
+  #first: Run | undefined;
+  #last: Run | undefined;
+  #running: Context | undefined;
+  #active = false;
+  #untold = false;
+  #toldAt = 0;
+  #dispose: (() => unknown) | undefined;
+
+  constructor(seat: Seat) {
+    this.#seat = seat;
+  }
+
+  /** Imports the initializer, where there is one, and tells that the worker is ready. */
+  async start(initializer: string | undefined): Promise<void> {
+    try {
+      if (initializer !== undefined) {
+        const namespace = await import(initializer);
+        if (typeof namespace.dispose === "function") this.#dispose = namespace.dispose;
+        if (typeof namespace.initialize === "function") await namespace.initialize();
+      }
+    } catch (error) {
+      this.#seat.post({ type: "failed-start", error: describeError(error) });
+      this.#seat.exit();
+      return;
+    }
+    this.#seat.post({ type: "ready", version: PROTOCOL_VERSION });
+  }
+
+  /** Takes a message in. */
+  receive(message: ToWorker): void {
+    switch (message.type) {
+      case "modules":
+        for (let i = 0; i < message.specifiers.length; i++) {
+          this.#modules[message.from + i] = { specifier: message.specifiers[i]!, loaded: undefined };
+        }
+        return;
+      case "run":
+        this.#read(new Buffer(message.buffer), message.length);
+        break;
+      case "run-one": {
+        const { seq, id, attempt, module, args } = message;
+        this.#append({ seq, id, attempt, module, args, next: undefined });
+        break;
+      }
+      case "abort":
+        if (this.#running?.seq === message.seq) this.#running.abort();
+        return;
+      case "resume":
+        if (this.#running?.seq === message.seq) this.#running.resume?.();
+        return;
+      case "close":
+        void this.#close(message.clean);
+        return;
+      default:
+        message satisfies never;
+        return;
+    }
+    if (!this.#active) {
+      this.#toldAt = now();
+      this.#loop();
+    }
+  }
+
+  #read(buffer: Buffer, length: number): void {
+    const { words } = buffer;
+    for (let at = 0; at < length; at += words[at]!) {
+      buffer.at = 4 * (at + 5);
+      const args = decode(buffer) as unknown[];
+      this.#append({
+        seq: words[at + 1]!,
+        id: words[at + 2]!,
+        attempt: words[at + 3]!,
+        module: words[at + 4]!,
+        args,
+        next: undefined,
+      });
+    }
+  }
+
+  #append(run: Run): void {
+    if (this.#last === undefined) this.#first = run;
+    else this.#last.next = run;
+    this.#last = run;
+  }
+
+  /** Runs what is there; goes on by itself after a task that has to be awaited. */
+  #loop(): void {
+    this.#active = true;
+    for (;;) {
+      const run = this.#first;
+      if (run === undefined) break;
+      this.#first = run.next;
+      if (run.next === undefined) this.#last = undefined;
+      const entry = this.#modules[run.module]!;
+      const { loaded } = entry;
+      const bits = loaded !== undefined && "target" in loaded ? loaded.bits : 0;
+      const startedAt = now();
+      if (!this.#seat.claim(run.seq, loaded === undefined, bits, startedAt)) continue;
+      if (loaded === undefined) {
+        void this.#load(entry, run);
+        return;
+      }
+      if (!this.#begin(run, loaded, startedAt)) return;
+    }
+    this.#active = false;
+    this.#tell();
+  }
+
+  async #load(entry: ModuleEntry, run: Run): Promise<void> {
+    // The dispatcher is to hear of what is done before this takes its time.
+    this.#tell();
+    const { url, exported } = splitSpecifier(entry.specifier);
+    let namespace: Record<string, unknown> | undefined;
+    try {
+      namespace = await import(url);
+      const target = findTarget(namespace!, exported);
+      entry.loaded = { target, bits: callbackBits(target) };
+    } catch (thrown) {
+      entry.loaded = namespace === undefined
+        ? { message: `Cannot load ${entry.specifier}`, thrown, caused: true }
+        : { message: `Cannot run ${entry.specifier}: ${(thrown as Error).message}`, thrown, caused: false };
+    }
+    const { loaded } = entry;
+    // A module that could not be loaded is imported again for the next task: it may have been mended.
+    if (!("target" in loaded)) entry.loaded = undefined;
+    const startedAt = now();
+    this.#seat.run(run.seq, "target" in loaded ? loaded.bits : 0, startedAt);
+    if (this.#begin(run, loaded, startedAt)) this.#loop();
+  }
+
+  /** Runs a task. True if it is done, false if it goes on and will call `#loop` at its end. */
+  #begin(run: Run, loaded: Loaded, startedAt: number): boolean {
+    if (!("target" in loaded)) {
+      const load = { message: loaded.message, ...(loaded.caused && { cause: describeError(loaded.thrown) }) };
+      this.#post({ seq: run.seq, callbacks: 0, startedAt, endedAt: startedAt, load });
+      return true;
+    }
+    if (run.args === undefined) {
+      this.#succeed(run, loaded.bits, startedAt, undefined);
+      return true;
+    }
+    const context = new Context(run, this.#seat);
+    this.#running = context;
+    let value: unknown;
+    try {
+      value = loaded.target.run(context, run.args);
+      if (!isThenable(value)) {
+        this.#succeed(run, loaded.bits, startedAt, value);
+        return true;
+      }
+    } catch (error) {
+      this.#fail(run, loaded.bits, startedAt, error);
+      return true;
+    }
+    void this.#wait(run, loaded.bits, startedAt, value);
+    return false;
+  }
+
+  async #wait(run: Run, bits: number, startedAt: number, promise: PromiseLike<unknown>): Promise<void> {
+    // The dispatcher is to hear of what is done before this takes its time.
+    this.#tell();
+    let value: unknown;
+    let failed = false;
+    try {
+      value = await promise;
+    } catch (error) {
+      failed = true;
+      value = error;
+    }
+    if (failed) this.#fail(run, bits, startedAt, value);
+    else this.#succeed(run, bits, startedAt, value);
+    this.#loop();
+  }
+
+  #succeed(run: Run, callbacks: number, startedAt: number, value: unknown): void {
+    this.#running = undefined;
+    const endedAt = now();
+    const writer = this.#writer;
+    const at = writer.begin(ResultRecord.header);
+    ResultRecord.put(writer.words, at, run.seq, callbacks, startedAt, endedAt);
+    if (writer.value(value)) {
+      writer.end();
+      const written = this.#seat.write(writer.words, writer.words[at]!);
+      writer.reset();
+      if (written) {
+        this.#untold = true;
+        if (endedAt - this.#toldAt > TELL_MS || this.#seat.crowded) this.#tell();
+        return;
+      }
+    }
+    try {
+      const moved = transferOf(value);
+      if (moved === undefined) refuseLossy(value, "result");
+      const result = {
+        seq: run.seq,
+        callbacks,
+        startedAt,
+        endedAt,
+        value: moved === undefined ? value : moved.value,
+      };
+      this.#post(result, moved?.buffers ?? []);
+    } catch (error) {
+      this.#post({ seq: run.seq, callbacks, startedAt, endedAt, error: describeError(error) });
+    }
+  }
+
+  #fail(run: Run, callbacks: number, startedAt: number, error: unknown): void {
+    this.#running = undefined;
+    this.#post({ seq: run.seq, callbacks, startedAt, endedAt: now(), error: describeError(error) });
+  }
+
+  #post(result: ResultData, transfer: ArrayBuffer[] = []): void {
+    this.#seat.post({ type: "result", result, transfer }, transfer);
+  }
+
+  /** Tells the dispatcher that there are results in shared memory. */
+  #tell(): void {
+    if (!this.#untold) return;
+    this.#untold = false;
+    this.#toldAt = now();
+    this.#seat.post({ type: "results" });
+  }
+
+  async #close(clean: boolean): Promise<void> {
+    this.#running?.abort();
+    this.#first = this.#last = undefined;
+    if (clean && !this.#active && this.#dispose !== undefined) {
+      try {
+        await this.#dispose();
+      } catch (error) {
+        console.error("multiprocess: dispose() of the initializer failed:", error);
+      }
+    }
+    this.#seat.exit();
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (typeof value === "object" || typeof value === "function") && value !== null &&
+    typeof (value as PromiseLike<unknown>).then === "function";
+}
+
+/** What a task knows of itself. */
+class Context implements TaskContext {
+  readonly #run: Run;
+  readonly #seat: Seat;
+  #controller: AbortController | undefined;
+  #aborted = false;
+  resume: (() => void) | undefined;
+
+  constructor(run: Run, seat: Seat) {
+    this.#run = run;
+    this.#seat = seat;
+  }
+
+  get seq(): number {
+    return this.#run.seq;
+  }
+
+  get taskId(): number {
+    return this.#run.id;
+  }
+
+  get attempt(): number {
+    return this.#run.attempt;
+  }
+
+  /** Made when it is first asked for: most tasks do not, and making one costs more than a small task. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortControllerClass();
+    if (this.#aborted) apply(abort, this.#controller, []);
+    return this.#controller.signal;
+  }
+
+  progress(value: unknown): void {
+    this.#seat.post({ type: "progress", seq: this.#run.seq, value, pull: false });
+  }
+
+  abort(): void {
+    this.#aborted = true;
+    if (this.#controller !== undefined) apply(abort, this.#controller, []);
+  }
+}

@@ -1,0 +1,247 @@
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
+import { InfoTask, MultiProcess, type Outcome, TaskLoadError, TaskTimeoutError } from "../mod.ts";
+import { fixture, inline, withPool } from "./helpers.ts";
+
+const task = (name: string, ...args: unknown[]) => new InfoTask(fixture(`tasks.ts#${name}`), 2_000, ...args);
+
+type ErrorClass = new (message?: string) => Error;
+
+Deno.test("new MultiProcess() refuses impossible sizes and options, naming them", () => {
+  const cases: [unknown, ErrorClass, string][] = [
+    [0, RangeError, "the size must be an integer of at least 1, received 0"],
+    [-1, RangeError, "received -1"],
+    [1.5, RangeError, "received 1.5"],
+    [NaN, RangeError, "received NaN"],
+    [Infinity, RangeError, "received Infinity"],
+    ["5", TypeError, 'the size must be a number, received "5"'],
+    [null, TypeError, "received null"],
+    [{ size: 0 }, RangeError, '"size" must be an integer of at least 1, received 0'],
+    [{ size: "5" }, TypeError, '"size" must be a number, received "5"'],
+    [{ sise: 5 }, TypeError, 'unknown option "sise"'],
+    [{ size: 1, minSize: 2 }, RangeError, '"minSize" must be at most "size"'],
+    [{ isolation: "vm" }, RangeError, '"isolation" must be one of'],
+    [{ maxQueue: -1 }, RangeError, '"maxQueue"'],
+    [{ spares: -1 }, RangeError, '"spares"'],
+    [{ loadTimeout: 2 ** 31 }, RangeError, '"loadTimeout"'],
+    [{ memoryLimit: 0 }, RangeError, '"memoryLimit"'],
+    [{ retry: { attempts: 3 } }, TypeError, 'unknown option "attempts"'],
+    [{ retry: { minTimeout: 5, maxTimeout: 1 } }, RangeError, '"minTimeout" must be at most "maxTimeout"'],
+    [{ onCallbackError: 1 }, TypeError, '"onCallbackError" must be a function'],
+    [{ name: 1 }, TypeError, '"name" must be a string'],
+  ];
+  for (const [options, Class, message] of cases) {
+    assertThrows(() => new MultiProcess(options as never), Class, message);
+  }
+});
+
+Deno.test("new MultiProcess() ignores inherited options", () => {
+  new MultiProcess(Object.create({ size: "not looked at", unknown: 1 }));
+});
+
+Deno.test("new InfoTask() refuses impossible limits, naming them", () => {
+  const cases: [unknown, ErrorClass][] = [
+    [0, RangeError],
+    [-1, RangeError],
+    [NaN, RangeError],
+    [2 ** 31, RangeError],
+    [-Infinity, RangeError],
+    ["50", TypeError],
+    [undefined, TypeError],
+    [50n, TypeError],
+  ];
+  for (const [timeout, Class] of cases) {
+    assertThrows(() => new InfoTask("file:///x.ts", timeout as number), Class, "time limit");
+  }
+  for (const timeout of [0.5, 1, 2 ** 31 - 1, Infinity]) {
+    assertEquals(new InfoTask("file:///x.ts", timeout).timeout, timeout);
+  }
+});
+
+Deno.test("new InfoTask() refuses what is not an absolute URL or a path, and says what to do", () => {
+  for (const specifier of ["", "lodash", "demo.ts", "@cm/multiprocess", "http://", "//host/x.ts:"]) {
+    if (specifier.startsWith("//")) continue;
+    assertThrows(() => new InfoTask(specifier, 1), TypeError, "import.meta.resolve");
+  }
+  assertThrows(() => new InfoTask("ftp://host/x.ts", 1), TypeError, 'the scheme "ftp:"');
+  for (const specifier of [undefined, null, 7, {}]) {
+    assertThrows(() => new InfoTask(specifier as never, 1), TypeError, "must be a string or a URL");
+  }
+});
+
+Deno.test("new InfoTask() resolves URLs and paths, with their fragments", () => {
+  assertEquals(new InfoTask(new URL("file:///a/b.ts#C"), 1).specifier, "file:///a/b.ts#C");
+  assertEquals(new InfoTask("/a/../b.ts#C", 1).specifier, "file:///b.ts#C");
+  const cwd = new URL(`file://${Deno.cwd()}/`).href;
+  assertEquals(new InfoTask("./a b.ts", 1).specifier, `${cwd}a%20b.ts`);
+  for (const specifier of ["https://host/x.ts", "npm:lodash@4", "jsr:@std/path", "data:text/javascript,1"]) {
+    assertEquals(new InfoTask(specifier, 1).specifier, specifier);
+  }
+});
+
+Deno.test("MultiProcess.push() refuses what is not a task, and bad options", async () => {
+  await withPool(1, async (mp) => {
+    const cases: [unknown, unknown, ErrorClass, string][] = [
+      [{ specifier: "file:///x.ts", timeout: 1, args: [] }, undefined, TypeError, "must be an InfoTask"],
+      [undefined, undefined, TypeError, "must be an InfoTask, received undefined"],
+      [task("echo"), { prio: 1 }, TypeError, 'unknown option "prio"'],
+      [task("echo"), { priority: "high" }, TypeError, '"priority" must be a number'],
+      [task("echo"), { priority: Infinity }, RangeError, '"priority"'],
+      [task("echo"), { signal: {} }, TypeError, '"signal" must be an AbortSignal'],
+      [task("echo"), { transfer: [new Uint8Array(1)] }, TypeError, '"transfer"'],
+      [task("echo"), { callback: "x" }, TypeError, '"callback" must be a function'],
+      [task("echo"), null, TypeError, "must be an object"],
+    ];
+    for (const [pushed, options, Class, message] of cases) {
+      assertThrows(() => mp.push(pushed as InfoTask, options as never), Class, message);
+    }
+    assertEquals((await mp.stop()).pushed, 0);
+  });
+});
+
+async function failure(mp: MultiProcess, pushed: InfoTask): Promise<Error> {
+  const outcome: Outcome = await mp.push(pushed);
+  assert(outcome.status === "failed", `${pushed.specifier} was ${outcome.status}`);
+  assertEquals((outcome.error as { task?: unknown }).task, pushed);
+  return outcome.error;
+}
+
+Deno.test("MultiProcess gives a TaskLoadError to a task whose module cannot be loaded or run", async () => {
+  await withPool(1, async (mp) => {
+    const cases: [string, string][] = [
+      [fixture("missing.ts"), "Cannot load"],
+      [inline("export const ="), "Cannot load"],
+      [inline("throw new Error('at top level')"), "at top level"],
+      [inline("export const x = 1"), 'it exports neither "runnable" nor a default'],
+      [inline("export const runnable = 7"), '"runnable" of the module is a number, not a function'],
+      [inline("export default 7"), "its default export is a number"],
+      [fixture("tasks.ts#missing"), 'it has no export named "missing"'],
+      [fixture("tasks.ts#nothing"), 'its export "nothing" is a number'],
+    ];
+    for (const [specifier, message] of cases) {
+      const error = await failure(mp, new InfoTask(specifier, 2_000));
+      assertInstanceOf(error, TaskLoadError);
+      assertStringIncludes(error.message, message);
+    }
+    assertInstanceOf(
+      (await failure(mp, new InfoTask(inline("throw new RangeError('x')"), 1_000))).cause,
+      RangeError,
+    );
+    assertEquals(await mp.run(task("add", 1, 2)), 3);
+  });
+});
+
+Deno.test("MultiProcess gives up a module that loads for longer than loadTimeout", async () => {
+  await withPool({ size: 1, loadTimeout: 200 }, async (mp) => {
+    for (const source of ["while (true);", "await new Promise(() => {})"]) {
+      const outcome = await mp.push(new InfoTask(inline(`${source}; export const runnable = 1`), 10_000));
+      assert(outcome.status === "timed-out");
+      assertInstanceOf(outcome.error, TaskTimeoutError);
+      assertStringIncludes(outcome.error.message, "still loading after 200 ms");
+    }
+  });
+});
+
+Deno.test("MultiProcess gives a failed outcome to arguments and results that cannot be cloned", async () => {
+  await withPool(1, async (mp) => {
+    const detached = new ArrayBuffer(8);
+    detached.transfer();
+    const getter = {
+      get bad(): never {
+        throw new Error("a getter threw");
+      },
+    };
+    for (const value of [() => {}, Symbol("s"), new Proxy({}, {}), detached, { f() {} }]) {
+      const error = await failure(mp, task("echo", value));
+      assertEquals(error.name, "DataCloneError", String(error));
+    }
+    assertEquals((await failure(mp, task("echo", getter))).message, "a getter threw");
+    for (const kind of ["function", "symbol", "proxy", "detached"]) {
+      assertEquals((await failure(mp, task("give", kind))).name, "DataCloneError", kind);
+    }
+    assertEquals((await failure(mp, task("give", "getter"))).message, "a getter threw");
+    assertEquals(await mp.run(task("add", 1, 2)), 3);
+  });
+});
+
+Deno.test("MultiProcess refuses values that would arrive as something else", async () => {
+  await withPool(1, async (mp) => {
+    const cases: [unknown, string][] = [
+      [new URL("http://localhost/"), "argument 1: it is a URL"],
+      [{ headers: new Headers() }, "argument 1.headers: it is a Headers"],
+      [[new Request("http://localhost/")], "argument 1[0]: it is a Request"],
+      [new Response(), "argument 1: it is a Response"],
+      [
+        new (class Point {
+          length() {}
+        })(),
+        "argument 1: it is an instance of Point",
+      ],
+    ];
+    for (const [value, message] of cases) {
+      const error = await failure(mp, task("echo", value));
+      assertEquals(error.name, "DataCloneError");
+      assertStringIncludes(error.message, message);
+    }
+    assertStringIncludes((await failure(mp, task("give", "url"))).message, "result.at: it is a URL");
+    assertStringIncludes(
+      (await failure(mp, task("give", "instance"))).message,
+      "result: it is an instance of Point",
+    );
+    const blob = await mp.run(task("echo", new Blob(["text"])));
+    assertEquals(await (blob as Blob).text(), "text");
+  });
+});
+
+Deno.test("MultiProcess brings errors over with class, name, message, stack, cause and properties", async () => {
+  await withPool(1, async (mp) => {
+    const coded = await failure(mp, task("failCoded"));
+    assertInstanceOf(coded, RangeError);
+    assertEquals([coded.name, coded.message], ["CodedError", "coded"]);
+    assertEquals((coded as Error & { code: string }).code, "E_CODE");
+    assertEquals((coded as Error & { details: unknown }).details, { at: 7 });
+    assertInstanceOf(coded.cause, SyntaxError);
+    assertStringIncludes(coded.stack!, "tasks.ts");
+    const dom = await failure(mp, task("failDom"));
+    assertInstanceOf(dom, DOMException);
+    assertEquals(dom.name, "NotSupportedError");
+    assertInstanceOf(await failure(mp, task("failDeno")), Deno.errors.NotFound);
+    const both = await failure(mp, task("failAggregate"));
+    assertInstanceOf(both, AggregateError);
+    assertInstanceOf(both.errors[0], TypeError);
+  });
+});
+
+Deno.test("MultiProcess makes an error of whatever a task throws", async () => {
+  await withPool(1, async (mp) => {
+    const cases: [string, string, unknown][] = [
+      ["string", 'the string "a string"', "a string"],
+      ["null", "null", null],
+      ["undefined", "undefined", undefined],
+      ["number", "7", 7],
+      ["symbol", "the symbol Symbol(s)", undefined],
+      ["object", "an object", { a: 1 }],
+      ["function", "a function", undefined],
+      ["hostile", "an object", undefined],
+    ];
+    for (const [kind, what, cause] of cases) {
+      const error = await failure(mp, task("throwThing", kind));
+      assertEquals(error.message, `The task threw ${what}, which is not an error`);
+      assertEquals(error.cause, cause, kind);
+    }
+    assertEquals((await failure(mp, task("throwThing", "getters"))).name, "Error");
+    assertEquals(await mp.run(task("add", 1, 2)), 3);
+  });
+});
+
+Deno.test("MultiProcess.start() rejects with what a failing initializer threw, and the pool is closed", async () => {
+  const mp = new MultiProcess({ size: 1, initializer: inline("throw new RangeError('no licence')") });
+  const started = mp.start();
+  const outcome = mp.push(task("echo", 1));
+  const error = await started.then(() => undefined, (error: Error) => error);
+  assertInstanceOf(error, RangeError);
+  assertEquals(error.message, "no licence");
+  const { status } = await outcome;
+  assertEquals(status, "crashed");
+  assertThrows(() => mp.push(task("echo", 1)), Error, "could not be started");
+  assertEquals((await mp.stop()).crashed, 1);
+});

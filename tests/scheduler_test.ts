@@ -1,0 +1,629 @@
+import { assert, assertEquals } from "@std/assert";
+import type { DeathData, RetryData, Running } from "../src/protocol.ts";
+import {
+  type Command,
+  type Event,
+  type Result,
+  Scheduler,
+  type SchedulerOptions,
+  type Task,
+} from "../src/scheduler.ts";
+import { random, seed } from "./helpers.ts";
+
+const DEATH: DeathData = { reason: "exit", exitCode: 3, message: "exited with code 3" };
+
+interface FakeTask extends Task {
+  retry: RetryData | undefined;
+}
+
+function fake(id: number, more: Partial<FakeTask> = {}): FakeTask {
+  return {
+    id,
+    module: 0,
+    timeout: 100,
+    softTimeout: undefined,
+    retry: undefined,
+    priority: 0,
+    pushedAt: 0,
+    attempts: 0,
+    seq: 0,
+    state: "queued",
+    cancelled: false,
+    ...more,
+  };
+}
+
+function options(more: Partial<SchedulerOptions> = {}): SchedulerOptions {
+  return {
+    size: 1,
+    minSize: more.size ?? 1,
+    idleTimeout: 10_000,
+    spares: 1,
+    maxTasksPerWorker: Infinity,
+    loadTimeout: 1_000,
+    killGrace: 300,
+    maxZombies: 4,
+    restarts: 2,
+    maxOffered: 256,
+    maxSpan: 512,
+    ...more,
+  };
+}
+
+type FakeCommand = Command<FakeTask, Result>;
+
+/** A scheduler whose workers are all ready. */
+function warm(more: Partial<SchedulerOptions> = {}) {
+  const scheduler = new Scheduler<FakeTask, Result>(options(more));
+  for (const command of scheduler.start(0)) {
+    if (command.type === "spawn") scheduler.handle({ type: "ready", worker: command.worker }, 0);
+  }
+  const tell = (event: Event<FakeTask, Result>, now: number): FakeCommand[] => scheduler.handle(event, now);
+  return { scheduler, tell };
+}
+
+/** Commands as one line each, without the watches. */
+function brief(commands: FakeCommand[]): string[] {
+  return commands.filter(({ type }) => type !== "watch").map((command) => {
+    switch (command.type) {
+      case "offer":
+        return `offer ${command.worker}: ${command.tasks.map(({ id }) => id)}`;
+      case "take-back":
+        return `take-back ${command.worker}: ${command.seqs}`;
+      case "finish":
+        return `finish ${command.task.id}`;
+      case "settle":
+        return `settle ${command.task.id}: ${command.verdict.status}`;
+      case "warm":
+      case "closed":
+        return command.type;
+      case "broken":
+        return `broken: ${command.death.message}`;
+      case "close":
+        return `close ${command.worker}${command.clean ? " cleanly" : ""}`;
+      default:
+        return `${command.type} ${command.worker}`;
+    }
+  });
+}
+
+function result(seq: number, startedAt: number, endedAt: number, ok = true): Result {
+  return { seq, ok, callbacks: 0, startedAt, endedAt };
+}
+
+function running(seq: number, since: number, loading = false): Running {
+  return { seq, since, loading, callbacks: 0 };
+}
+
+Deno.test("Scheduler.start() starts the pool and its spares, and is warm when the pool is ready", () => {
+  const scheduler = new Scheduler<FakeTask, Result>(options({ size: 2, minSize: 2 }));
+  assertEquals(brief(scheduler.start(0)), ["spawn 1", "spawn 2", "spawn 3"]);
+  assertEquals(brief(scheduler.handle({ type: "ready", worker: 2 }, 5)), []);
+  assertEquals(brief(scheduler.handle({ type: "ready", worker: 1 }, 6)), ["warm"]);
+});
+
+Deno.test("Scheduler hands the first task of an unknown module out alone, and quick ones in batches", () => {
+  const { tell } = warm();
+  assertEquals(brief(tell({ type: "push", task: fake(1) }, 0)), ["offer 1: 1"]);
+  for (let id = 2; id <= 6; id++) assertEquals(brief(tell({ type: "push", task: fake(id) }, 0)), []);
+  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(0, 0, 0.01)] }, 1)), [
+    "finish 1",
+    "offer 1: 2,3,4,5,6",
+  ]);
+});
+
+Deno.test("Scheduler settles a task at its deadline, stops its worker and goes on with the spare", () => {
+  const { scheduler, tell } = warm();
+  tell({ type: "push", task: fake(1) }, 0);
+  tell({ type: "push", task: fake(2) }, 0);
+  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(0, 1) }, 100)), []);
+  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(0, 1) }, 101)), [
+    "settle 1: timed-out",
+    "close 1",
+    "offer 2: 2",
+    "spawn 3",
+  ]);
+  assertEquals(scheduler.stats().killed, 1);
+  // A late reply changes nothing.
+  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(0, 1, 50)] }, 102)), []);
+});
+
+Deno.test("Scheduler escalates from asking to interrupting to a zombie, and counts the end", () => {
+  const { scheduler, tell } = warm();
+  tell({ type: "push", task: fake(1) }, 0);
+  tell({ type: "looked", worker: 1, running: running(0, 0) }, 100);
+  assertEquals(scheduler.wakeAt, 400);
+  assertEquals(brief(tell({ type: "tick" }, 399)), []);
+  assertEquals(brief(tell({ type: "tick" }, 400)), ["kill 1"]);
+  assertEquals(scheduler.stats().zombies, 0);
+  tell({ type: "tick" }, 1_400);
+  assertEquals(scheduler.stats().zombies, 1);
+  tell({ type: "gone", worker: 1, death: DEATH }, 5_000);
+  assertEquals(scheduler.stats().zombies, 0);
+  assertEquals(scheduler.stats().ended, { asked: 0, interrupted: 1 });
+});
+
+Deno.test("Scheduler refuses to start workers beyond maxZombies, and tells the tasks why", () => {
+  const { tell } = warm({ maxZombies: 1, spares: 0 });
+  tell({ type: "push", task: fake(1) }, 0);
+  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(0, 0) }, 100)).at(-1), "spawn 2");
+  tell({ type: "ready", worker: 2 }, 200);
+  tell({ type: "tick" }, 400);
+  tell({ type: "tick" }, 1_400);
+  // Worker 1 is a zombie now: there is no third when worker 2 ends.
+  assertEquals(brief(tell({ type: "gone", worker: 2, death: DEATH }, 1_500)), []);
+  assertEquals(brief(tell({ type: "push", task: fake(2) }, 1_500)), ["settle 2: crashed"]);
+});
+
+Deno.test("Scheduler takes back what waits behind an overdue task before it stops the worker", () => {
+  const { tell } = warm();
+  tell({ type: "push", task: fake(1) }, 0);
+  for (let id = 2; id <= 4; id++) tell({ type: "push", task: fake(id) }, 0);
+  tell({ type: "results", worker: 1, results: [result(0, 0, 0.1)] }, 1);
+  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(1, 1) }, 101)), [
+    "take-back 1: 1,2,3",
+    "look 1",
+  ]);
+  assertEquals(brief(tell({ type: "taken-back", worker: 1, seqs: [2, 3] }, 101)), []);
+  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(1, 1) }, 101)), [
+    "settle 2: timed-out",
+    "close 1",
+    "offer 2: 3,4",
+    "spawn 3",
+  ]);
+});
+
+Deno.test("Scheduler does not stop a worker whose overdue task finished meanwhile", () => {
+  const { tell } = warm();
+  tell({ type: "push", task: fake(1) }, 0);
+  tell({ type: "push", task: fake(2) }, 0);
+  tell({ type: "results", worker: 1, results: [result(0, 0, 0.1)] }, 1);
+  const commands = tell({ type: "results", worker: 1, results: [result(1, 1, 102)] }, 102);
+  assertEquals(brief(commands), ["settle 2: timed-out"]);
+});
+
+Deno.test("Scheduler counts a value that came after its deadline as a timeout", () => {
+  const { tell } = warm();
+  tell({ type: "push", task: fake(1) }, 0);
+  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(0, 0, 100.5)] }, 101)), [
+    "settle 1: timed-out",
+  ]);
+});
+
+Deno.test("Scheduler takes tasks back from behind a long one", () => {
+  const { scheduler, tell } = warm();
+  tell({ type: "push", task: fake(1) }, 0);
+  for (let id = 2; id <= 4; id++) tell({ type: "push", task: fake(id) }, 0);
+  tell({ type: "results", worker: 1, results: [result(0, 0, 0.1)] }, 1);
+  assertEquals(scheduler.wakeAt, 3);
+  assertEquals(brief(tell({ type: "tick" }, 3)), ["look 1"]);
+  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(1, 1) }, 3.1)), [
+    "take-back 1: 1,2,3",
+  ]);
+});
+
+Deno.test("Scheduler gives a free worker what waits on a busy one", () => {
+  const { tell } = warm({ size: 2, minSize: 2, spares: 0 });
+  tell({ type: "push", task: fake(1) }, 0);
+  tell({ type: "push", task: fake(2) }, 0);
+  tell({ type: "results", worker: 1, results: [result(0, 0, 1)] }, 1);
+  for (let id = 3; id <= 6; id++) tell({ type: "push", task: fake(id, { timeout: 5_000 }) }, 1);
+  const commands = brief(tell({ type: "results", worker: 2, results: [result(0, 0, 3)] }, 3));
+  assertEquals(commands[0], "finish 2");
+  assert(commands.some((command) => command.startsWith("offer 2")), commands.join("\n"));
+});
+
+Deno.test("Scheduler times loading by its own limit", () => {
+  const { tell } = warm();
+  tell({ type: "push", task: fake(1) }, 0);
+  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(0, 0, true) }, 999)), []);
+  const commands = tell({ type: "looked", worker: 1, running: running(0, 0, true) }, 1_000);
+  const settled = commands.find(({ type }) => type === "settle") as FakeCommand & { type: "settle" };
+  assertEquals(settled.verdict, { status: "timed-out", limit: { loading: true, timeout: 1_000 } });
+});
+
+Deno.test("Scheduler settles the task of a dead worker as crashed, and replaces the worker", () => {
+  const { tell } = warm();
+  tell({ type: "push", task: fake(1) }, 0);
+  assertEquals(brief(tell({ type: "gone", worker: 1, death: DEATH }, 5)), ["settle 1: crashed", "spawn 3"]);
+});
+
+Deno.test("Scheduler limits restarts, and refuses a module that ends every worker", () => {
+  const { scheduler, tell } = warm();
+  let now = 0;
+  let spawned = 0;
+  let settled = 0;
+  const live = [1, 2];
+  const carry = (commands: FakeCommand[]) => {
+    for (const command of commands) {
+      if (command.type === "spawn") {
+        spawned++;
+        live.push(command.worker);
+        carry(tell({ type: "ready", worker: command.worker }, now));
+      } else if (command.type === "settle") {
+        assertEquals(command.verdict.status, "crashed");
+        settled++;
+      } else if (command.type === "offer") {
+        now += 1;
+        carry(tell({ type: "gone", worker: command.worker, death: DEATH }, now));
+      }
+    }
+  };
+  for (let id = 1; id <= 100; id++) carry(tell({ type: "push", task: fake(id) }, now));
+  for (; now < 3_000; now = Math.max(now + 1, Math.min(scheduler.wakeAt, 3_000))) {
+    carry(tell({ type: "tick" }, now));
+  }
+  assertEquals(settled, 100);
+  assert(spawned <= 3 + 2 * 3 + 1, `${spawned} restarts in 3 s`);
+});
+
+Deno.test("Scheduler cancels a waiting task, one that is held, and one that runs", () => {
+  const { tell } = warm();
+  const [first, second, third] = [fake(1), fake(2), fake(3)];
+  for (const task of [first, second, third]) tell({ type: "push", task }, 0);
+  assertEquals(brief(tell({ type: "cancel", task: third }, 1)), ["settle 3: cancelled"]);
+  assertEquals(brief(tell({ type: "cancel", task: first }, 1)), ["take-back 1: 0", "look 1"]);
+  assertEquals(brief(tell({ type: "taken-back", worker: 1, seqs: [] }, 1)), []);
+  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(0, 0) }, 1)), [
+    "settle 1: cancelled",
+    "close 1",
+    "offer 2: 2",
+    "spawn 3",
+  ]);
+  assertEquals(brief(tell({ type: "cancel", task: first }, 2)), []);
+});
+
+Deno.test("Scheduler tries a task again after its back-off, which holds no worker", () => {
+  const retry: RetryData = {
+    maxAttempts: 2,
+    minTimeout: 50,
+    maxTimeout: 1_000,
+    multiplier: 2,
+    jitter: 0,
+    on: ["failed"],
+  };
+  const { scheduler, tell } = warm();
+  tell({ type: "push", task: fake(1, { retry }) }, 0);
+  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(0, 0, 1, false)] }, 1)), []);
+  assertEquals(scheduler.stats().workers.idle, 2);
+  assertEquals(scheduler.wakeAt, 51);
+  assertEquals(brief(tell({ type: "tick" }, 51)), ["offer 1: 1"]);
+  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(1, 51, 52, false)] }, 52)), [
+    "finish 1",
+  ]);
+});
+
+Deno.test("Scheduler ends workers that were idle for long, but not below minSize", () => {
+  const { scheduler, tell } = warm({ size: 3, minSize: 1, spares: 0, idleTimeout: 100 });
+  const commands = [1, 2, 3].flatMap((id) => tell({ type: "push", task: fake(id) }, 0));
+  for (const command of commands) {
+    if (command.type === "spawn") tell({ type: "ready", worker: command.worker }, 10);
+  }
+  for (const worker of [1, 2, 3]) tell({ type: "results", worker, results: [result(0, 10, 20)] }, 20);
+  assertEquals(scheduler.stats().workers.idle, 3);
+  assertEquals(brief(tell({ type: "tick" }, 119)), []);
+  assertEquals(brief(tell({ type: "tick" }, 120)).length, 2);
+  assertEquals(scheduler.stats().workers.idle, 1);
+});
+
+Deno.test("Scheduler replaces a worker after maxTasksPerWorker runs, without a gap", () => {
+  const { tell } = warm({ maxTasksPerWorker: 2 });
+  tell({ type: "push", task: fake(1) }, 0);
+  for (let id = 2; id <= 4; id++) tell({ type: "push", task: fake(id) }, 0);
+  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(0, 0, 0.1)] }, 1)), [
+    "finish 1",
+    "offer 1: 2",
+  ]);
+  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(1, 1, 1.1)] }, 2)), [
+    "finish 2",
+    "close 1 cleanly",
+    "offer 2: 3,4",
+    "spawn 3",
+  ]);
+});
+
+Deno.test("Scheduler gives up a worker that begins nothing, and keeps its task", () => {
+  const { tell } = warm();
+  tell({ type: "push", task: fake(1, { timeout: 60_000 }) }, 0);
+  assertEquals(brief(tell({ type: "looked", worker: 1, running: undefined }, 999)), []);
+  assertEquals(brief(tell({ type: "looked", worker: 1, running: undefined }, 1_001)), ["take-back 1: 0"]);
+  assertEquals(brief(tell({ type: "taken-back", worker: 1, seqs: [0] }, 1_001)), [
+    "close 1",
+    "offer 2: 1",
+    "spawn 3",
+  ]);
+});
+
+Deno.test("Scheduler closes: idle workers cleanly, and is closed when all are gone", () => {
+  const { tell } = warm();
+  assertEquals(brief(tell({ type: "stop" }, 0)), ["close 1 cleanly", "close 2 cleanly"]);
+  assertEquals(brief(tell({ type: "gone", worker: 1, death: DEATH }, 5)), []);
+  assertEquals(brief(tell({ type: "gone", worker: 2, death: DEATH }, 6)), ["closed"]);
+});
+
+/** Workers as the scheduler sees them, in simulated time: they run, hang, crash, die idle, and become zombies. */
+class World {
+  readonly scheduler: Scheduler<FakeTask, Result>;
+  readonly outcomes = new Map<number, string>();
+  now = 0;
+  #agenda: { at: number; order: number; act: () => void }[] = [];
+  #order = 0;
+  #workers = new Map<number, FakeWorker>();
+  #watches = new Map<number, number>();
+  readonly next: () => number;
+
+  constructor(next: () => number, more: Partial<SchedulerOptions>) {
+    this.next = next;
+    this.scheduler = new Scheduler(options(more));
+    this.carry(this.scheduler.start(0));
+  }
+
+  after(ms: number, act: () => void): void {
+    this.#agenda.push({ at: this.now + ms, order: this.#order++, act });
+  }
+
+  tell(event: Event<FakeTask, Result>): void {
+    if (Deno.env.get("TRACE")) {
+      console.log(
+        this.now.toFixed(2),
+        JSON.stringify(event, (k, v) => k === "task" ? v.id : v),
+      );
+    }
+    this.carry(this.scheduler.handle(event, this.now));
+  }
+
+  /** Lets time pass until nothing is left to happen, or the bound is reached. */
+  run(until: number, done: () => boolean): void {
+    for (let turns = 0; !done(); turns++) {
+      assert(turns < 20_000, `turns in circles at ${this.now}`);
+      let first: { at: number; order: number; act: () => void } | undefined;
+      for (const each of this.#agenda) {
+        if (first === undefined || each.at < first.at || (each.at === first.at && each.order < first.order)) {
+          first = each;
+        }
+      }
+      const wake = this.scheduler.wakeAt;
+      if (first === undefined && wake === Infinity) return;
+      if (first === undefined || wake < first.at) {
+        this.now = Math.max(this.now, wake);
+        this.tell({ type: "tick" });
+      } else {
+        this.#agenda.splice(this.#agenda.indexOf(first), 1);
+        this.now = Math.max(this.now, first.at);
+        first.act();
+      }
+      assert(this.now < until, `still busy at ${this.now}`);
+    }
+  }
+
+  carry(commands: FakeCommand[]): void {
+    const events: Event<FakeTask, Result>[] = [];
+    if (Deno.env.get("TRACE")) console.log("   ", brief(commands));
+    for (const command of commands) {
+      switch (command.type) {
+        case "finish":
+          this.#end(command.task, "ok");
+          break;
+        case "settle":
+          this.#end(command.task, command.verdict.status);
+          if (command.verdict.status === "timed-out") {
+            const late = command.ranMs - command.verdict.limit.timeout;
+            assert(late < 0.1, `task ${command.task.id} was settled ${late} ms after its deadline`);
+          }
+          break;
+        case "spawn":
+          this.#spawn(command.worker);
+          break;
+        case "offer": {
+          const worker = this.#workers.get(command.worker)!;
+          assert(worker.ready && !worker.stopped, `offer to worker ${worker.id}, which was stopped`);
+          worker.held.push(...command.tasks);
+          worker.next();
+          break;
+        }
+        case "take-back":
+          events.push({
+            type: "taken-back",
+            worker: command.worker,
+            seqs: this.#workers.get(command.worker)?.takeBack(command.seqs) ?? [],
+          });
+          break;
+        case "look":
+          events.push(...this.look(command.worker));
+          break;
+        case "watch": {
+          const { worker, at } = command;
+          if ((this.#watches.get(worker) ?? Infinity) <= at) break;
+          this.#watches.set(worker, at);
+          this.after(Math.max(0, at - this.now), () => {
+            if (this.#watches.get(worker) === at) this.#watches.delete(worker);
+            for (const event of this.look(worker)) this.tell(event);
+          });
+          break;
+        }
+        case "close":
+          this.#workers.get(command.worker)?.stop();
+          break;
+        case "kill":
+          this.#workers.get(command.worker)?.kill();
+          break;
+        case "abort":
+        case "warm":
+        case "broken":
+        case "closed":
+          break;
+        default:
+          command satisfies never;
+      }
+    }
+    for (const event of events) this.tell(event);
+  }
+
+  look(id: number): Event<FakeTask, Result>[] {
+    const worker = this.#workers.get(id);
+    if (worker === undefined || worker.dead) return [];
+    const events: Event<FakeTask, Result>[] = [];
+    const results = worker.results.splice(0);
+    if (results.length > 0) events.push({ type: "results", worker: id, results });
+    const current = worker.current;
+    events.push({
+      type: "looked",
+      worker: id,
+      running: current && running(current.task.seq, current.since, current.loading),
+    });
+    return events;
+  }
+
+  gone(worker: FakeWorker): void {
+    if (worker.dead) return;
+    worker.dead = true;
+    const results = worker.results.splice(0);
+    if (results.length > 0) this.tell({ type: "results", worker: worker.id, results });
+    this.tell({
+      type: "taken-back",
+      worker: worker.id,
+      seqs: worker.takeBack(worker.held.map(({ seq }) => seq)),
+    });
+    this.tell({ type: "gone", worker: worker.id, death: DEATH });
+  }
+
+  #spawn(id: number): void {
+    assert(!this.#workers.has(id));
+    const worker = new FakeWorker(id, this);
+    this.#workers.set(id, worker);
+    if (id > 3 && this.next() < 0.03) this.after(this.next() * 50, () => this.gone(worker));
+    else {
+      this.after(this.next() * 30, () => {
+        if (worker.dead) return;
+        worker.ready = true;
+        this.tell({ type: "ready", worker: id });
+      });
+    }
+  }
+
+  #end(task: FakeTask, status: string): void {
+    assert(!this.outcomes.has(task.id), `task ${task.id} has two outcomes`);
+    this.outcomes.set(task.id, status);
+  }
+}
+
+class FakeWorker {
+  readonly id: number;
+  readonly #world: World;
+  held: FakeTask[] = [];
+  results: Result[] = [];
+  current: { task: FakeTask; since: number; loading: boolean } | undefined;
+  ready = false;
+  stopped = false;
+  dead = false;
+
+  constructor(id: number, world: World) {
+    this.id = id;
+    this.#world = world;
+  }
+
+  /** Claims the next task and runs it: usually quickly, sometimes long, for ever, or to its own death. */
+  next(): void {
+    if (this.current !== undefined || this.dead) return;
+    const task = this.held.shift();
+    if (task === undefined) return;
+    assert(!this.stopped, `task ${task.id} was begun by worker ${this.id}, which was stopped`);
+    assert(!this.#world.outcomes.has(task.id), `task ${task.id} was begun after its outcome`);
+    const { next } = this.#world;
+    const kind = next();
+    const run = { task, since: this.#world.now, loading: kind > 0.97 };
+    this.current = run;
+    if (kind < 0.06 || kind > 0.99) return; // Hangs.
+    const ms = kind < 0.1 ? next() * 150 : kind < 0.3 ? next() * 5 : 0.001;
+    this.#world.after(ms, () => {
+      if (this.dead || this.current !== run) return;
+      if (kind > 0.1 && kind < 0.15) return this.#world.gone(this);
+      this.current = undefined;
+      if (!run.loading) this.results.push(result(task.seq, run.since, this.#world.now));
+      else this.results.push({ ...result(task.seq, run.since, this.#world.now), startedAt: this.#world.now });
+      if (!this.stopped) this.next();
+      if (this.current === undefined || next() < 0.2) this.#tell();
+    });
+  }
+
+  takeBack(seqs: readonly number[]): number[] {
+    const back = this.held.filter(({ seq }) => seqs.includes(seq));
+    this.held = this.held.filter((task) => !back.includes(task));
+    return back.map(({ seq }) => seq);
+  }
+
+  stop(): void {
+    assert(!this.stopped, `worker ${this.id} was stopped twice`);
+    this.stopped = true;
+    assertEquals(this.held.length, 0, "tasks are left on a stopped worker");
+    if (this.current === undefined || this.#world.next() < 0.3) {
+      this.#world.after(1, () => this.#world.gone(this));
+    }
+  }
+
+  kill(): void {
+    this.stopped = true;
+    if (this.#world.next() < 0.9) this.#world.after(10, () => this.#world.gone(this));
+  }
+
+  #tell(): void {
+    this.#world.after(0.05, () => {
+      if (this.dead || this.results.length === 0) return;
+      this.#world.tell({ type: "results", worker: this.id, results: this.results.splice(0) });
+    });
+  }
+}
+
+Deno.test("Scheduler gives every task exactly one outcome, on time, in 10 000 random histories", () => {
+  const first = seed();
+  const counts: Record<string, number> = {};
+  for (let history = 0; history < 10_000; history++) {
+    const next = random(first + history);
+    const size = 1 + Math.trunc(next() * 3);
+    const world = new World(next, {
+      size,
+      minSize: Math.trunc(next() * (size + 1)),
+      spares: Math.trunc(next() * 3),
+      idleTimeout: 50,
+      maxZombies: 1_000,
+      restarts: 50,
+      maxOffered: next() < 0.3 ? 1 : 256,
+      maxTasksPerWorker: next() < 0.2 ? 3 : Infinity,
+    });
+    const count = 1 + Math.trunc(next() * 15);
+    const pushed: FakeTask[] = [];
+    for (let id = 1; id <= count; id++) {
+      const retry = next() < 0.1
+        ? {
+          maxAttempts: 3,
+          minTimeout: 10,
+          maxTimeout: 100,
+          multiplier: 2,
+          jitter: 1,
+          on: ["crashed" as const],
+        }
+        : undefined;
+      world.after(next() * 40, () => {
+        const more = {
+          module: Math.trunc(next() * 2),
+          priority: next() < 0.2 ? Math.trunc(next() * 5) : 0,
+          retry,
+        };
+        const task = fake(id, { ...more, timeout: 1 + next() * 60, pushedAt: world.now });
+        pushed.push(task);
+        world.tell({ type: "push", task });
+        if (next() < 0.1) world.after(next() * 60, () => world.tell({ type: "cancel", task }));
+      });
+    }
+    try {
+      world.run(60_000, () => world.outcomes.size === count);
+      assertEquals(world.outcomes.size, count, "a task has no outcome");
+      assert(pushed.every(({ state }) => state === "settled"));
+    } catch (error) {
+      throw new Error(`history ${history} of SEED=${first}: ${(error as Error).message}`, { cause: error });
+    }
+    for (const status of world.outcomes.values()) counts[status] = (counts[status] ?? 0) + 1;
+  }
+  console.log(counts);
+  for (const status of ["ok", "timed-out", "crashed", "cancelled"]) assert(counts[status]! > 100, status);
+});
