@@ -31,8 +31,6 @@ import { Watch } from "./watch.ts";
 /** How the dispatcher reaches the entry. */
 export interface EntryPort {
   post(message: ToEntry, transfer?: Transferable[]): void;
-  /** Ends the dispatcher's thread. */
-  close(): void;
 }
 
 /** How long to wait for the word of why a worker ended. */
@@ -167,6 +165,7 @@ export class Dispatcher {
         return this.#start(message.version, message.options, message.nursery);
       case "module":
         this.#modules[message.module] = message.specifier;
+        if (this.#options!.permissions?.readsAll === false) this.#tell({ type: "renew" });
         return;
       case "batch":
         return this.#tell({
@@ -322,7 +321,7 @@ export class Dispatcher {
   // Workers
 
   #spawn(id: number): void {
-    const { isolation, initializer, memoryLimit, flags } = this.#options!;
+    const { isolation, initializer, memoryLimit, permissions, config } = this.#options!;
     const { link, port } = createLink(isolation, {
       message: (message) => this.#fromWorker(record, message),
       gone: () => this.#portClosed(record),
@@ -338,7 +337,14 @@ export class Dispatcher {
       closed: false,
     };
     this.#workers.set(id, record);
-    const spec = { isolation, initializer, memoryLimit, flags };
+    const modules = initializer === undefined ? this.#modules : [initializer, ...this.#modules];
+    const spec = {
+      isolation,
+      initializer,
+      memoryLimit,
+      flags: [...(permissions?.flags ?? []), ...(config === undefined ? [] : [`--config=${config}`])],
+      readable: permissions?.readsAll === false ? modules : [],
+    };
     this.#toNursery({ type: "spawn", worker: id, port, shared: link.memory, spec }, [port]);
   }
 
@@ -376,11 +382,10 @@ export class Dispatcher {
     worker.watch.end();
     worker.link.end();
     this.#drain(worker);
-    const seqs = this.#scheduler!.offered(worker.id).filter((seq) => worker.link.takeBack(seq));
-    this.#tell({ type: "taken-back", worker: worker.id, seqs });
+    const unclaimed = this.#scheduler!.offered(worker.id).filter((seq) => worker.link.takeBack(seq));
     const death = worker.death ?? { reason: "exit", exitCode: null, message: "exited" };
     this.#workers.delete(worker.id);
-    this.#tell({ type: "gone", worker: worker.id, death });
+    this.#tell({ type: "gone", worker: worker.id, death, unclaimed });
   }
 
   #fromWorker(worker: WorkerRecord, message: FromWorker): void {
@@ -436,6 +441,8 @@ export class Dispatcher {
       this.#events.push({ type: "results", worker: worker.id, results });
       if (results.some(({ seq }) => seq === running?.seq)) running = undefined;
     }
+    // A thread that ran out of memory does not say so by itself.
+    if (running !== undefined && this.#options!.memoryLimit !== undefined) worker.link.post({ type: "ping" });
     this.#tell({ type: "looked", worker: worker.id, running });
   }
 
@@ -604,10 +611,7 @@ export class Dispatcher {
       watch.end();
       link.end();
     }
-    this.#toNursery({ type: "end" });
-    this.#nursery!.close();
     this.#entry.post({ type: "closed", stats: this.#scheduler!.stats() });
-    this.#entry.close();
   }
 }
 

@@ -18,9 +18,13 @@ import {
 } from "./protocol.ts";
 import { OutcomeRecord, RecordWriter, TaskRecord } from "./records.ts";
 import { checkTransfer } from "./transfer.ts";
+import { within } from "./within.ts";
 
 /** Tasks in one message at most. */
 const MAX_BATCH = 256;
+
+/** How long the nursery has to end the workers, in milliseconds. */
+const NURSERY_MS = 500;
 
 /** Who hears of what comes from the dispatcher. */
 export interface DispatcherEvents {
@@ -62,7 +66,7 @@ export class DispatcherClient {
     this.#nursery = startWorker(new URL("./nursery_worker.ts", import.meta.url), `${name} nursery`, events);
     this.#dispatcher.onmessage = ({ data }: MessageEvent<ToEntry>) => this.#receive(data);
     const { port1, port2 } = new MessageChannel();
-    this.#nursery.postMessage(port1, [port1]);
+    this.#nursery.postMessage({ port: port1 }, [port1]);
     this.post({ type: "hello", version: PROTOCOL_VERSION, options, nursery: port2 }, [port2]);
   }
 
@@ -109,9 +113,14 @@ export class DispatcherClient {
     this.#dispatcher.postMessage({ type: "batch", buffer, length, count, at: this.#batchAt }, [buffer]);
   }
 
-  /** Ends both threads, whatever they do. */
-  terminate(): void {
+  /** Ends both threads and all workers, whatever they do. */
+  async end(): Promise<void> {
     this.#dispatcher.terminate();
+    const ended = Promise.withResolvers<void>();
+    this.#nursery.onmessage = () => ended.resolve();
+    this.#nursery.postMessage("end");
+    // It may be starting a worker, or have died itself.
+    await within(ended.promise, NURSERY_MS);
     this.#nursery.terminate();
   }
 

@@ -10,11 +10,9 @@ import type { ToDispatcher, ToEntry } from "./protocol.ts";
 const scope = self as unknown as {
   onmessage: ((event: MessageEvent<ToDispatcher>) => void) | null;
   postMessage(message: ToEntry, transfer?: Transferable[]): void;
-  close(): void;
 };
 
 const dispatcher = new Dispatcher({
   post: (message, transfer) => scope.postMessage(message, transfer ?? []),
-  close: () => scope.close(),
 });
 scope.onmessage = ({ data }) => dispatcher.receive(data);

@@ -20,7 +20,10 @@ import {
 import type { ErrorOutcome, Outcome, Stats, Status, Summary } from "./outcome.ts";
 import { Pending, PendingTable } from "./pending.ts";
 import type { OutcomeData, StatsData, ToEntry } from "./protocol.ts";
+import { findConfig } from "./runtime/child_config.ts";
 import { chooseIsolation } from "./runtime/isolation.ts";
+import { childPermissions } from "./runtime/permissions.ts";
+import { within } from "./within.ts";
 
 /** How long `terminate()` waits for the pool to end in order, in milliseconds, before it ends it anyhow. */
 const TERMINATE_MS = 800;
@@ -76,6 +79,8 @@ export class MultiProcess implements AsyncDisposable {
   #rooms: PromiseWithResolvers<void>[] = [];
   #terminated: { reason: unknown } | undefined;
   #deaths: number[] = [];
+  /** It was warm once: a dispatcher that dies before will die again. */
+  #warm = false;
 
   /**
    * Creates a pool. Nothing is started yet.
@@ -83,9 +88,12 @@ export class MultiProcess implements AsyncDisposable {
    * @param options How many tasks run at once, or the options. Default: the number of cores.
    * @throws {TypeError} If an option is unknown or has the wrong type.
    * @throws {RangeError} If an option has an impossible value.
+   * @throws {Deno.errors.NotCapable} If `permissions` asks for what this process may not do itself.
    */
   constructor(options?: number | MultiProcessOptions) {
     this.#options = readPoolOptions(options);
+    // Asks for too much: better said now than at the start.
+    if (this.#options.permissions !== undefined) childPermissions(this.#options.permissions);
     this.#callbacks = new Callbacks(
       (specifier) => this.#inspect(specifier),
       this.#options.onCallbackError,
@@ -355,6 +363,7 @@ export class MultiProcess implements AsyncDisposable {
   #onMessage(message: Exclude<ToEntry, { type: "outcome" | "outcomes" }>): void {
     switch (message.type) {
       case "ready":
+        this.#warm = true;
         this.#started?.resolve(this);
         return;
       case "broken":
@@ -428,7 +437,8 @@ export class MultiProcess implements AsyncDisposable {
         maxZombies: options.maxZombies,
         restarts: options.maxRestarts,
         memoryLimit: options.memoryLimit,
-        flags: undefined,
+        permissions: isolation === "process" ? childPermissions(options.permissions) : undefined,
+        config: isolation === "process" ? findConfig() : undefined,
       },
       options.name,
       {
@@ -458,7 +468,7 @@ export class MultiProcess implements AsyncDisposable {
       this.#client?.post({ type: "stop" });
       await within(this.#closed.promise, STOP_MS);
     }
-    return this.#end("the pool is stopped");
+    return await this.#end("the pool is stopped");
   }
 
   async #terminate(): Promise<Summary> {
@@ -469,7 +479,7 @@ export class MultiProcess implements AsyncDisposable {
     this.#settleAll("cancelled", (id, { task }) => cancelled(id, task, this.#terminated!.reason));
     const left = () => Math.max(0, TERMINATE_MS - (performance.now() - since));
     await within(Promise.all([this.#closed.promise, this.#callbacks.idle()]), left());
-    return this.#end("the pool is terminated");
+    return await this.#end("the pool is terminated");
   }
 
   async #settled(): Promise<void> {
@@ -494,8 +504,8 @@ export class MultiProcess implements AsyncDisposable {
     }
   }
 
-  #end(why: string): Summary {
-    this.#client?.terminate();
+  async #end(why: string): Promise<Summary> {
+    const client = this.#client;
     this.#client = undefined;
     for (const resolve of this.#requests.values()) resolve(this.#lastStats);
     this.#requests.clear();
@@ -503,18 +513,17 @@ export class MultiProcess implements AsyncDisposable {
     this.#inspections.clear();
     this.#started?.reject(new PoolStateError(`Cannot start the pool: ${why}`));
     const summary = this.#summary();
-    if (this.#state.phase !== "ended") {
-      this.#state = { phase: "ended", ended: Promise.resolve(summary), why };
-    }
+    const ended = Promise.resolve(client?.end()).then(() => summary);
+    this.#state = { phase: "ended", ended: "ended" in this.#state ? this.#state.ended : ended, why };
     this.#refuseRooms();
-    return summary;
+    return await ended;
   }
 
   /** The pool cannot start: everything pushed fails with the reason, and the pool is closed. */
   #break(cause: Error, message: string): void {
     this.#started?.reject(cause);
     this.#crashAll(message, "error", cause);
-    if (this.#state.phase === "running") this.#end(`it could not be started: a worker ${message}`);
+    if (this.#state.phase === "running") void this.#end(`it could not be started: a worker ${message}`);
     else this.#closed.resolve();
   }
 
@@ -530,7 +539,7 @@ export class MultiProcess implements AsyncDisposable {
   /** What was under way is lost; what comes goes to a new dispatcher. */
   #onDeath(error: unknown): void {
     const message = `the dispatcher died: ${error instanceof Error ? error.message : String(error)}`;
-    this.#client?.terminate();
+    void this.#client?.end();
     this.#client = undefined;
     for (const inspection of this.#inspections.values()) inspection.resolve(0);
     this.#inspections.clear();
@@ -538,13 +547,14 @@ export class MultiProcess implements AsyncDisposable {
     this.#requests.clear();
     const now = performance.now();
     this.#deaths = [...this.#deaths.filter((at) => now - at < 60_000), now];
-    const again = this.#state.phase === "running" && this.#deaths.length <= MAX_DISPATCHER_RESTARTS;
+    const again = this.#state.phase === "running" && this.#warm &&
+      this.#deaths.length <= MAX_DISPATCHER_RESTARTS;
     if (again) this.#client = this.#connect();
     this.#crashAll(message, "dispatcher", error);
     if (again) return;
     this.#told?.resolve();
     this.#closed.resolve();
-    if (this.#state.phase === "running") this.#end(message);
+    if (this.#state.phase === "running") void this.#end(message);
   }
 
   #refuseRooms(): void {
@@ -588,17 +598,6 @@ function withTask(thrown: unknown, task: InfoTask): Error {
     // A frozen error, thrown by a getter among the arguments.
   }
   return error;
-}
-
-/** Waits for the promise, but not longer than that; leaves no timer behind. */
-async function within(promise: Promise<unknown>, ms: number): Promise<void> {
-  const { promise: over, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, Math.min(ms, 2 ** 31 - 1));
-  try {
-    await Promise.race([promise, over]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function emptyStats(): StatsData {

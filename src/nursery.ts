@@ -12,8 +12,8 @@ import { startThread } from "./runtime/thread.ts";
 
 type Spawn = ToNursery & { type: "spawn" };
 
-/** Serves one dispatcher until it says `end`. */
-export function serve(port: MessagePort, end: () => void): void {
+/** Serves one dispatcher. Returns what ends all workers, for when the dispatcher cannot say so any more. */
+export function serve(port: MessagePort): () => void {
   const workers = new Map<number, WorkerHandle>();
   const waiting: Spawn[] = [];
   const tell = (message: FromNursery) => port.postMessage(message);
@@ -60,13 +60,13 @@ export function serve(port: MessagePort, end: () => void): void {
         else workers.get(data.worker)?.kill();
         return;
       }
-      case "end":
-        for (const spawn of waiting.splice(0)) spawn.port.close();
-        for (const worker of workers.values()) worker.kill();
-        end();
-        return;
       default:
         data satisfies never;
     }
+  };
+  return () => {
+    for (const spawn of waiting.splice(0)) spawn.port.close();
+    for (const worker of workers.values()) worker.kill();
+    port.close();
   };
 }

@@ -7,8 +7,16 @@ import { serve } from "./nursery.ts";
 
 // A local interface: `/// <reference lib="deno.worker" />` is not allowed in the module graph of a package.
 const scope = self as unknown as {
-  onmessage: ((event: MessageEvent<MessagePort>) => void) | null;
-  close(): void;
+  onmessage: ((event: MessageEvent<{ port: MessagePort } | "end">) => void) | null;
+  postMessage(message: "ended"): void;
 };
 
-scope.onmessage = ({ data: port }) => serve(port, () => scope.close());
+let end = (): void => {};
+scope.onmessage = ({ data }) => {
+  if (data !== "end") {
+    end = serve(data.port);
+    return;
+  }
+  end();
+  scope.postMessage("ended");
+};

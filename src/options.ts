@@ -280,12 +280,20 @@ export function readPoolOptions(argument: unknown): PoolOptions {
   if (given.minSize !== undefined && given.minSize > size) {
     throw new RangeError(`${what}: "minSize" must be at most "size", received ${given.minSize} and ${size}`);
   }
+  if (given.permissions !== undefined && given.permissions !== "inherit" && given.isolation === "thread") {
+    throw new TypeError(
+      `${what}: "permissions" needs isolation: "process"; all threads of a process have its permissions`,
+    );
+  }
   return {
     size,
     minSize: given.minSize ?? size,
     idleTimeout: given.idleTimeout ?? 10_000,
     spares: given.spares ?? 1,
-    isolation: given.isolation ?? "auto",
+    // Only processes can be given less.
+    isolation: given.permissions === undefined || given.permissions === "inherit"
+      ? given.isolation ?? "auto"
+      : "process",
     maxQueue: given.maxQueue ?? Infinity,
     maxTasksPerWorker: given.maxTasksPerWorker ?? Infinity,
     retry: given.retry && readRetry(given.retry, `${what}: "retry"`),

@@ -83,8 +83,10 @@ export interface DispatcherOptions {
   maxZombies: number;
   restarts: number;
   memoryLimit: number | undefined;
-  /** Command line flags that narrow what a child process may do; undefined for threads. */
-  flags: string[] | undefined;
+  /** What a child process may do; undefined for threads. */
+  permissions: { flags: string[]; readsAll: boolean } | undefined;
+  /** The configuration file for child processes. */
+  config: string | undefined;
 }
 
 /** From the entry to the dispatcher. */
@@ -170,15 +172,17 @@ export type ToNursery =
     spec: WorkerSpec;
   }
   /** Interrupts a thread, kills a process. */
-  | { type: "kill"; worker: number }
-  | { type: "end" };
+  | { type: "kill"; worker: number };
 
 /** What a new worker needs to know. */
 export interface WorkerSpec {
   isolation: "thread" | "process";
   initializer: string | undefined;
   memoryLimit: number | undefined;
-  flags: string[] | undefined;
+  /** Command line flags of a child process. */
+  flags: string[];
+  /** Modules whose files it must be able to read, where it may not read everything. */
+  readable: string[];
 }
 
 /** From the nursery to the dispatcher. */
@@ -197,6 +201,8 @@ export type ToWorker =
   | { type: "abort"; seq: number }
   /** The entry took a yielded value: the generator may go on. */
   | { type: "resume"; seq: number }
+  /** Asks a worker with a memory limit whether it is still in its senses: see `TaskRunner`. */
+  | { type: "ping" }
   | { type: "close"; clean: boolean };
 
 /** From a worker to the dispatcher. */

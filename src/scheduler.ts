@@ -68,8 +68,10 @@ export type Event<T extends Task, R extends Result> =
   | { type: "looked"; worker: number; running: Running | undefined }
   /** The answer to `take-back`: the numbers of the tasks that the worker had not begun. */
   | { type: "taken-back"; worker: number; seqs: readonly number[] }
-  /** The worker has ended; its results were told and its tasks taken back before. */
-  | { type: "gone"; worker: number; death: DeathData }
+  /** The worker has ended; its results were told before, and these are the tasks it had not begun. */
+  | { type: "gone"; worker: number; death: DeathData; unclaimed: readonly number[] }
+  /** Workers started before this lack something that the tasks to come need. */
+  | { type: "renew" }
   | { type: "tick" }
   | { type: "stop" }
   | { type: "terminate" };
@@ -108,6 +110,8 @@ type WorkerState<T extends Task> =
 
 interface WorkerRecord<T extends Task> {
   readonly id: number;
+  /** How often workers had been renewed when it was started. */
+  readonly generation: number;
   state: WorkerState<T>;
   /** Tasks handed out to it and not taken back. */
   handed: number;
@@ -133,7 +137,7 @@ const LATE_MS = 2;
 /** A worker that does not begin a task within this is stopped, and the task goes to another. */
 const CLAIM_MS = 1_000;
 /** The longest watch: no timer outlives its purpose by more than this. */
-const WATCH_MS = 1_000;
+const WATCH_MS = 500;
 /** Failed starts in a row after which waiting tasks fail. */
 const MAX_FAILED_STARTS = 3;
 /** Restarts allowed in one burst. */
@@ -161,6 +165,7 @@ export class Scheduler<T extends Task, R extends Result> {
   #closing: { since: number; terminated: boolean } | undefined;
   #closed = false;
   #failedStarts = 0;
+  #generation = 0;
   #tokens = RESTART_BURST;
   #refilledAt = 0;
   #wake = Infinity;
@@ -207,7 +212,10 @@ export class Scheduler<T extends Task, R extends Result> {
         this.#takenBack(event.worker, event.seqs, now);
         break;
       case "gone":
-        this.#gone(event.worker, event.death, now);
+        this.#gone(event.worker, event.death, event.unclaimed, now);
+        break;
+      case "renew":
+        this.#renew(now);
         break;
       case "tick":
         this.#tick(now);
@@ -399,6 +407,7 @@ export class Scheduler<T extends Task, R extends Result> {
     if (worker?.state.phase !== "starting") return;
     this.#starting--;
     this.#failedStarts = 0;
+    if (worker.generation < this.#generation) return this.#retire(worker, now);
     worker.state = { phase: "idle", since: now };
     this.#idle.unshift(worker);
     this.#warmUp();
@@ -412,13 +421,18 @@ export class Scheduler<T extends Task, R extends Result> {
 
   #free(worker: WorkerRecord<T>, now: number): void {
     this.#busy--;
-    if (worker.handed >= this.#options.maxTasksPerWorker) {
+    if (worker.handed >= this.#options.maxTasksPerWorker || worker.generation < this.#generation) {
       this.#retire(worker, now);
       return;
     }
     worker.state = { phase: "idle", since: now };
     this.#idle.push(worker);
     if (this.#options.minSize < this.#options.size) this.#wakeBy(now + this.#options.idleTimeout);
+  }
+
+  #renew(now: number): void {
+    this.#generation++;
+    for (const worker of this.#idle.splice(0)) this.#retire(worker, now);
   }
 
   /** Lets an idle worker end in peace. */
@@ -459,11 +473,20 @@ export class Scheduler<T extends Task, R extends Result> {
   #takenBack(id: number, seqs: readonly number[], now: number): void {
     const worker = this.#workers.get(id);
     if (worker?.state.phase !== "busy" || seqs.length === 0) return;
+    worker.handed -= this.#requeue(worker.state.offered, seqs, now);
+    if (worker.state.offered.size > 0) return;
+    if (worker.state.stuck) this.#stop(worker, now);
+    else this.#free(worker, now);
+  }
+
+  /** Puts tasks that a worker held but had not begun back into the queue. Returns how many it no longer holds. */
+  #requeue(offered: Offered<T>, seqs: readonly number[], now: number): number {
     const back: T[] = [];
+    let count = 0;
     for (const seq of seqs) {
-      const task = worker.state.offered.take(seq);
+      const task = offered.take(seq);
       if (task === undefined) continue;
-      worker.handed--;
+      count++;
       if (task.cancelled) {
         this.#settle(task, undefined, { status: "cancelled" }, now, 0);
       } else {
@@ -472,9 +495,7 @@ export class Scheduler<T extends Task, R extends Result> {
       }
     }
     this.#queue.unshift(back);
-    if (worker.state.offered.size > 0) return;
-    if (worker.state.stuck) this.#stop(worker, now);
-    else this.#free(worker, now);
+    return count;
   }
 
   /** Judges what a worker is doing. */
@@ -493,7 +514,10 @@ export class Scheduler<T extends Task, R extends Result> {
       }
       // Nothing has begun. Something that an earlier task left behind may hold the thread.
       if (now < since + CLAIM_MS) {
-        this.#watch(worker, Math.min(since + CLAIM_MS, now + offered.shortest()));
+        this.#watch(
+          worker,
+          Math.min(since + CLAIM_MS, now + Math.min(offered.shortest(), this.#options.loadTimeout)),
+        );
       } else if (this.#options.maxOffered === 1) {
         this.#stopStuck(worker, now);
       } else {
@@ -527,7 +551,10 @@ export class Scheduler<T extends Task, R extends Result> {
     const soft = task.softTimeout !== undefined && worker.state.softened !== running.seq && !running.loading
       ? running.since + task.softTimeout
       : Infinity;
-    this.#watch(worker, Math.min(running.since + limit, soft, now + offered.shortest()));
+    this.#watch(
+      worker,
+      Math.min(running.since + limit, soft, now + Math.min(offered.shortest(), this.#options.loadTimeout)),
+    );
     if (offered.size > 1 && ranMs > this.#lateAfter(task)) this.#takeBack(worker, worker.state);
   }
 
@@ -561,11 +588,15 @@ export class Scheduler<T extends Task, R extends Result> {
     this.#commands.push({ type: "watch", worker: worker.id, at });
   }
 
-  #gone(id: number, death: DeathData, now: number): void {
+  #gone(id: number, death: DeathData, unclaimed: readonly number[], now: number): void {
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
     this.#workers.delete(id);
     const { state } = worker;
+    if (state.phase !== "stopping") {
+      this.#refill(now);
+      this.#tokens--;
+    }
     switch (state.phase) {
       case "stopping":
         if (state.stage === "asked") this.#ended.asked++;
@@ -581,19 +612,19 @@ export class Scheduler<T extends Task, R extends Result> {
         break;
       case "busy":
         this.#busy--;
+        this.#requeue(state.offered, unclaimed, now);
         for (const task of state.offered.drain()) this.#crashed(task, worker, state.since, death, now);
         break;
       default:
         state satisfies never;
     }
-    this.#refill(now);
-    this.#tokens--;
   }
 
   #crashed(task: T, worker: WorkerRecord<T>, since: number, death: DeathData, now: number): void {
     const module = this.#module(task.module);
     module.crashes++;
-    if (module.crashes >= this.#options.size + RESTART_BURST) {
+    // It ends one worker after the other, and faster than they may be started again.
+    if (module.crashes >= this.#options.size + RESTART_BURST && this.#tokens < 0) {
       module.broken = { until: now + BROKEN_MS, death };
     }
     task.attempts++;
@@ -719,7 +750,7 @@ export class Scheduler<T extends Task, R extends Result> {
     }
     worker.handed += tasks.length;
     this.#commands.push({ type: "offer", worker: worker.id, tasks });
-    this.#watch(worker, now + Math.min(shortest, WATCH_MS));
+    this.#watch(worker, now + Math.min(shortest, this.#options.loadTimeout, WATCH_MS));
     if (worker.state.phase === "busy" && worker.state.offered.size > 1) this.#wakeBy(now + LATE_MS);
   }
 
@@ -753,7 +784,13 @@ export class Scheduler<T extends Task, R extends Result> {
     }
     for (; missing > 0; missing--) {
       const id = ++this.#spawned;
-      this.#workers.set(id, { id, state: { phase: "starting" }, handed: 0, nextSeq: 0 });
+      this.#workers.set(id, {
+        id,
+        generation: this.#generation,
+        state: { phase: "starting" },
+        handed: 0,
+        nextSeq: 0,
+      });
       this.#starting++;
       this.#commands.push({ type: "spawn", worker: id });
     }

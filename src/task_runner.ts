@@ -6,6 +6,7 @@
  *
  * @module
  */
+import process from "node:process";
 import { Buffer, decode } from "./codec.ts";
 import type { TaskContext } from "./context.ts";
 import { describeError } from "./error_data.ts";
@@ -21,6 +22,9 @@ const abort = AbortController.prototype.abort;
 const timeOrigin = performance.timeOrigin;
 const performanceNow = performance.now.bind(performance);
 const now = () => timeOrigin + performanceNow();
+const memoryUsage = process.memoryUsage.bind(process);
+const heapUsed = () => memoryUsage().heapUsed;
+const MIB = 2 ** 20;
 
 /** How the runner talks to the dispatcher; what differs between a thread and a process. */
 export interface Seat {
@@ -71,9 +75,14 @@ export class TaskRunner {
   #untold = false;
   #toldAt = 0;
   #dispose: (() => unknown) | undefined;
+  /** True while code of a task is on the stack. */
+  #inside = false;
+  readonly #memoryLimit: number;
 
-  constructor(seat: Seat) {
+  /** @param memoryLimit MiB of heap that the runtime was told to allow; `Infinity` for no limit of its own. */
+  constructor(seat: Seat, memoryLimit = Infinity) {
     this.#seat = seat;
+    this.#memoryLimit = memoryLimit;
   }
 
   /** Imports the initializer, where there is one, and tells that the worker is ready. */
@@ -94,7 +103,14 @@ export class TaskRunner {
 
   /** Takes a message in. */
   receive(message: ToWorker): void {
+    // Deno ends the code that exhausts the heap of a thread, but not the thread (seen up to 2.9.6): no exception, no
+    // `finally`, and the task would wait for its limit. That this code runs while that of a task seems to tells.
+    if (this.#inside) return this.#outOfMemory();
     switch (message.type) {
+      case "ping":
+        // Ended after an await, the task left nothing on the stack to know it by; but its heap is full.
+        if (heapUsed() > 0.9 * this.#memoryLimit * MIB) this.#outOfMemory();
+        return;
       case "modules":
         for (let i = 0; i < message.specifiers.length; i++) {
           this.#modules[message.from + i] = { specifier: message.specifiers[i]!, loaded: undefined };
@@ -207,17 +223,21 @@ export class TaskRunner {
     }
     const context = new Context(run, this.#seat);
     this.#running = context;
+    this.#inside = true;
     let value: unknown;
     try {
       value = loaded.target.run(context, run.args);
       if (!isThenable(value)) {
+        this.#inside = false;
         this.#succeed(run, loaded.bits, startedAt, value);
         return true;
       }
     } catch (error) {
+      this.#inside = false;
       this.#fail(run, loaded.bits, startedAt, error);
       return true;
     }
+    this.#inside = false;
     void this.#wait(run, loaded.bits, startedAt, value);
     return false;
   }
@@ -285,6 +305,12 @@ export class TaskRunner {
     this.#untold = false;
     this.#toldAt = now();
     this.#seat.post({ type: "results" });
+  }
+
+  #outOfMemory(): void {
+    const message = `ran out of memory (memoryLimit: ${this.#memoryLimit} MiB)`;
+    this.#seat.post({ type: "dying", death: { reason: "memory", exitCode: null, message } });
+    this.#seat.exit();
   }
 
   async #close(clean: boolean): Promise<void> {

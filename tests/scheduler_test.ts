@@ -138,7 +138,7 @@ Deno.test("Scheduler escalates from asking to interrupting to a zombie, and coun
   assertEquals(scheduler.stats().zombies, 0);
   tell({ type: "tick" }, 1_400);
   assertEquals(scheduler.stats().zombies, 1);
-  tell({ type: "gone", worker: 1, death: DEATH }, 5_000);
+  tell({ type: "gone", worker: 1, death: DEATH, unclaimed: [] }, 5_000);
   assertEquals(scheduler.stats().zombies, 0);
   assertEquals(scheduler.stats().ended, { asked: 0, interrupted: 1 });
 });
@@ -151,7 +151,7 @@ Deno.test("Scheduler refuses to start workers beyond maxZombies, and tells the t
   tell({ type: "tick" }, 400);
   tell({ type: "tick" }, 1_400);
   // Worker 1 is a zombie now: there is no third when worker 2 ends.
-  assertEquals(brief(tell({ type: "gone", worker: 2, death: DEATH }, 1_500)), []);
+  assertEquals(brief(tell({ type: "gone", worker: 2, death: DEATH, unclaimed: [] }, 1_500)), []);
   assertEquals(brief(tell({ type: "push", task: fake(2) }, 1_500)), ["settle 2: crashed"]);
 });
 
@@ -225,7 +225,10 @@ Deno.test("Scheduler times loading by its own limit", () => {
 Deno.test("Scheduler settles the task of a dead worker as crashed, and replaces the worker", () => {
   const { tell } = warm();
   tell({ type: "push", task: fake(1) }, 0);
-  assertEquals(brief(tell({ type: "gone", worker: 1, death: DEATH }, 5)), ["settle 1: crashed", "spawn 3"]);
+  assertEquals(brief(tell({ type: "gone", worker: 1, death: DEATH, unclaimed: [] }, 5)), [
+    "settle 1: crashed",
+    "spawn 3",
+  ]);
 });
 
 Deno.test("Scheduler limits restarts, and refuses a module that ends every worker", () => {
@@ -245,7 +248,7 @@ Deno.test("Scheduler limits restarts, and refuses a module that ends every worke
         settled++;
       } else if (command.type === "offer") {
         now += 1;
-        carry(tell({ type: "gone", worker: command.worker, death: DEATH }, now));
+        carry(tell({ type: "gone", worker: command.worker, death: DEATH, unclaimed: [] }, now));
       }
     }
   };
@@ -337,8 +340,8 @@ Deno.test("Scheduler gives up a worker that begins nothing, and keeps its task",
 Deno.test("Scheduler closes: idle workers cleanly, and is closed when all are gone", () => {
   const { tell } = warm();
   assertEquals(brief(tell({ type: "stop" }, 0)), ["close 1 cleanly", "close 2 cleanly"]);
-  assertEquals(brief(tell({ type: "gone", worker: 1, death: DEATH }, 5)), []);
-  assertEquals(brief(tell({ type: "gone", worker: 2, death: DEATH }, 6)), ["closed"]);
+  assertEquals(brief(tell({ type: "gone", worker: 1, death: DEATH, unclaimed: [] }, 5)), []);
+  assertEquals(brief(tell({ type: "gone", worker: 2, death: DEATH, unclaimed: [] }, 6)), ["closed"]);
 });
 
 /** Workers as the scheduler sees them, in simulated time: they run, hang, crash, die idle, and become zombies. */
@@ -350,6 +353,8 @@ class World {
   #order = 0;
   #workers = new Map<number, FakeWorker>();
   #watches = new Map<number, number>();
+  /** Tasks whose worker died under them. */
+  #doomed = new Set<number>();
   readonly next: () => number;
 
   constructor(next: () => number, more: Partial<SchedulerOptions>) {
@@ -406,6 +411,12 @@ class World {
           break;
         case "settle":
           this.#end(command.task, command.verdict.status);
+          if (command.verdict.status === "crashed" && command.worker !== undefined) {
+            assert(
+              this.#doomed.has(command.task.id),
+              `task ${command.task.id} was not running when its worker died`,
+            );
+          }
           if (command.verdict.status === "timed-out") {
             const late = command.ranMs - command.verdict.limit.timeout;
             assert(late < 0.1, `task ${command.task.id} was settled ${late} ms after its deadline`);
@@ -479,12 +490,9 @@ class World {
     worker.dead = true;
     const results = worker.results.splice(0);
     if (results.length > 0) this.tell({ type: "results", worker: worker.id, results });
-    this.tell({
-      type: "taken-back",
-      worker: worker.id,
-      seqs: worker.takeBack(worker.held.map(({ seq }) => seq)),
-    });
-    this.tell({ type: "gone", worker: worker.id, death: DEATH });
+    const unclaimed = worker.takeBack(worker.held.map(({ seq }) => seq));
+    if (worker.current !== undefined) this.#doomed.add(worker.current.task.id);
+    this.tell({ type: "gone", worker: worker.id, death: DEATH, unclaimed });
   }
 
   #spawn(id: number): void {

@@ -1,19 +1,11 @@
 import { spawn } from "node:child_process";
 import process from "node:process";
 import { describeError } from "../error_data.ts";
-import type { DeathData, FromWorker, ToWorker } from "../protocol.ts";
+import type { DeathData, ToWorker, WorkerSpec } from "../protocol.ts";
+import { decodeMessage, encodeMessage, type FromChild, type ToChild } from "./process_message.ts";
+import { localFiles } from "./permissions.ts";
 import type { StartWorker } from "./port.ts";
 import { bootstrap } from "./thread.ts";
-
-/** From the nursery to the child. */
-export type ToChild =
-  | { type: "start"; initializer: string | undefined; memoryLimit: number | undefined }
-  | { type: "message"; message: ToWorker };
-
-/** From the child to the nursery. */
-export type FromChild =
-  | { type: "message"; message: FromWorker }
-  | { type: "dying"; death: DeathData };
 
 /** How V8 ends a process whose heap is full: a trap or an abort, as signal or as the shell's code for it. */
 const OUT_OF_MEMORY = ["SIGTRAP", "SIGABRT", "SIGILL", 133, 134, 132];
@@ -24,16 +16,7 @@ const OUT_OF_MEMORY = ["SIGTRAP", "SIGABRT", "SIGILL", 133, 134, 132];
  * closed when the process has ended.
  */
 export const startProcess: StartWorker = (spec, port, _memory, events) => {
-  const child = spawn(process.execPath, [
-    "run",
-    "--no-prompt",
-    "--quiet",
-    ...(spec.memoryLimit === undefined ? [] : [`--v8-flags=--max-old-space-size=${spec.memoryLimit}`]),
-    ...(spec.flags ?? ["--allow-all"]),
-    // Not the file itself: for a `data:` module Deno looks for the configuration of the working directory.
-    bootstrap(new URL("./process_worker.ts", import.meta.url)).href,
-  ], { stdio: ["ignore", "inherit", "inherit", "ipc"], serialization: "advanced" });
-
+  let child: Child | undefined;
   let death: DeathData | undefined;
   let over = false;
   const end = (final: DeathData) => {
@@ -43,32 +26,85 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
     port.close();
   };
   const send = (message: ToChild) => {
-    if (child.connected) child.send(message as never);
+    const bytes = encodeMessage(message);
+    if (child?.connected) child.send(bytes as never);
   };
-  child.on("message", (message: FromChild) => {
-    if (message.type === "dying") {
-      death = message.death;
-      return;
-    }
-    if (message.message.type === "dying") death = message.message.death;
-    port.postMessage(message.message);
-  });
-  child.on(
-    "error",
-    (error) => end({ reason: "error", exitCode: null, error: describeError(error), message: error.message }),
-  );
-  child.on("exit", (code, signal) => end(deathOf(code, signal, spec.memoryLimit)));
-  port.onmessage = ({ data }: MessageEvent<ToWorker>) => {
-    try {
-      send({ type: "message", message: data });
-    } catch (error) {
-      if (data.type !== "run-one") throw error;
-      events.undeliverable(data.seq, error);
-    }
+  const start = (flags: string[]) => {
+    if (over) return;
+    child = spawnChild(flags);
+    child.on("message", (bytes: Uint8Array) => {
+      const message = decodeMessage<FromChild>(bytes);
+      if (message.type === "dying") {
+        death ??= message.death;
+        return;
+      }
+      if (message.message.type === "dying") death ??= message.message.death;
+      port.postMessage(message.message);
+    });
+    child.on("error", (error) => end(failure(error)));
+    child.on("exit", (code, signal) => end(deathOf(code, signal, spec.memoryLimit)));
+    port.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+      try {
+        send({ type: "message", message: data });
+      } catch (error) {
+        if (data.type !== "run-one") throw error;
+        events.undeliverable(data.seq, error);
+      }
+    };
+    send({ type: "start", initializer: spec.initializer, memoryLimit: spec.memoryLimit });
   };
-  send({ type: "start", initializer: spec.initializer, memoryLimit: spec.memoryLimit });
-  return { kill: () => void child.kill("SIGKILL") };
+  if (spec.readable.length === 0 && spec.flags.includes("--allow-read")) start(spec.flags);
+  else readFlags(spec).then(start).catch((error) => end(failure(error)));
+  return {
+    kill() {
+      if (child !== undefined) killGroup(child);
+      else end({ reason: "signal", exitCode: null, message: "was killed before it was started" });
+    },
+  };
 };
+
+type Child = ReturnType<typeof spawn>;
+
+function spawnChild(flags: string[]): Child {
+  return spawn(process.execPath, [
+    "run",
+    "--no-prompt",
+    "--quiet",
+    ...flags,
+    // Not the file itself: for a `data:` module Deno looks for the configuration of the working directory.
+    bootstrap(new URL("./process_worker.ts", import.meta.url)).href,
+  ], {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    serialization: "advanced",
+    // A group of its own, so that what the tasks start can be killed along with it.
+    detached: true,
+  });
+}
+
+/** The flags, with leave to read the files of the modules that are to run. */
+async function readFlags({ flags, readable }: WorkerSpec): Promise<string[]> {
+  const own = new URL("./thread_worker.ts", import.meta.url).href;
+  const files = (await Promise.all([own, ...readable].map(localFiles))).flat();
+  const named = flags.find((flag) => flag.startsWith("--allow-read="));
+  const rest = flags.filter((flag) => flag !== named);
+  if (files.length === 0) return flags;
+  const list = [...new Set(files)].map((file) => file.replaceAll(",", ",,")).join(",");
+  return [...rest, named === undefined ? `--allow-read=${list}` : `${named},${list}`];
+}
+
+function failure(thrown: unknown): DeathData {
+  const error = describeError(thrown);
+  return { reason: "error", exitCode: null, error, message: `could not be started: ${error.message}` };
+}
+
+function killGroup(child: Child): void {
+  try {
+    process.kill(-child.pid!, "SIGKILL");
+  } catch {
+    // It has ended already, or there are no process groups here.
+    child.kill("SIGKILL");
+  }
+}
 
 function deathOf(code: number | null, signal: string | null, memoryLimit: number | undefined): DeathData {
   if (OUT_OF_MEMORY.includes(signal ?? code ?? 0)) {

@@ -6,27 +6,40 @@
  */
 import process from "node:process";
 import { MessageChannel } from "node:worker_threads";
+import { describeError } from "../error_data.ts";
 import type { DeathData, FromWorker, ToWorker } from "../protocol.ts";
-import type { FromChild, ToChild } from "./process.ts";
+import { decodeMessage, encodeMessage, type FromChild, type ToChild } from "./process_message.ts";
 import { startThread } from "./thread.ts";
 
 /** How often the memory of the process is looked at, in milliseconds. */
 const MEMORY_POLL_MS = 50;
 const MIB = 2 ** 20;
 
-const send = (message: FromChild) => process.send?.(message);
+function send(message: FromWorker): void {
+  let bytes: Uint8Array;
+  try {
+    bytes = encodeMessage({ type: "message", message });
+  } catch (error) {
+    if (message.type !== "result") return;
+    const { value: _, ...facts } = message.result;
+    const result = { ...facts, error: describeError(error) };
+    bytes = encodeMessage({ type: "message", message: { type: "result", result, transfer: [] } });
+  }
+  process.send?.(bytes);
+}
 
 function die(death: DeathData): void {
   // The exit follows when the message has left, or was refused because the parent has gone.
-  process.send?.({ type: "dying", death } satisfies FromChild, undefined, undefined, () => Deno.exit(1));
+  const message: FromChild = { type: "dying", death };
+  process.send?.(encodeMessage(message), undefined, undefined, () => Deno.exit(1));
   setTimeout(() => Deno.exit(1), 100);
 }
 
 function host(initializer: string | undefined, memoryLimit: number | undefined): (message: ToWorker) => void {
   const { port1, port2 } = new MessageChannel();
-  port1.on("message", (message: FromWorker) => send({ type: "message", message }));
+  port1.on("message", send);
   startThread(
-    { isolation: "thread", initializer, memoryLimit: undefined, flags: undefined },
+    { isolation: "thread", initializer, memoryLimit, flags: [], readable: [] },
     port2 as unknown as MessagePort,
     undefined,
     { gone: die, undeliverable: () => {} },
@@ -35,7 +48,10 @@ function host(initializer: string | undefined, memoryLimit: number | undefined):
   return (message) => port1.postMessage(message);
 }
 
-/** The heap has V8's own limit; buffers are outside it and count here, by what the process grew since its start. */
+/**
+ * The thread's heap has a limit of its own; buffers are outside it and count here, by what the process grew since its
+ * start. Looking often enough, this comes before V8 ends the process, which takes it a second and 40 lines on stderr.
+ */
 function watchMemory(memoryLimit: number): void {
   const base = Deno.memoryUsage().rss;
   setInterval(() => {
@@ -45,9 +61,16 @@ function watchMemory(memoryLimit: number): void {
 }
 
 let deliver: ((message: ToWorker) => void) | undefined;
-process.on("message", (message: ToChild) => {
+process.on("message", (bytes: Uint8Array) => {
+  const message = decodeMessage<ToChild>(bytes);
   if (message.type === "start") deliver = host(message.initializer, message.memoryLimit);
   else deliver?.(message.message);
 });
-process.on("disconnect", () => Deno.exit(0));
-// Ctrl-C reaches the whole group; the parent decides what becomes of its children.
+process.on("disconnect", () => {
+  try {
+    // With all that the tasks have started.
+    process.kill(-process.pid, "SIGKILL");
+  } finally {
+    Deno.exit(0);
+  }
+});

@@ -8,6 +8,7 @@ export interface ThreadData {
   port: MessagePort | undefined;
   memory: SharedArrayBuffer | undefined;
   initializer: string | undefined;
+  memoryLimit: number | undefined;
 }
 
 /**
@@ -15,12 +16,13 @@ export interface ThreadData {
  * only they tell when they exit.
  */
 export const startThread: StartWorker = (spec, port, memory, events) => {
-  const workerData: ThreadData = { port, memory, initializer: spec.initializer };
+  const { initializer, memoryLimit } = spec;
+  const workerData: ThreadData = { port, memory, initializer, memoryLimit };
   let thrown: unknown;
   const worker = new NodeWorker(bootstrap(new URL("./thread_worker.ts", import.meta.url)), {
     workerData,
     transferList: [port as never],
-    ...(spec.memoryLimit !== undefined && { resourceLimits: { maxOldGenerationSizeMb: spec.memoryLimit } }),
+    ...(memoryLimit !== undefined && { resourceLimits: { maxOldGenerationSizeMb: memoryLimit } }),
   });
   worker.on("error", (error) => thrown = error);
   worker.on("exit", (exitCode) => events.gone(deathOf(exitCode, thrown)));

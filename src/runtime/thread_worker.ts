@@ -14,7 +14,7 @@ import type { ThreadData } from "./thread.ts";
 
 const data = workerData as ThreadData;
 const port = data.port as unknown as NodePort;
-const { memory, initializer } = data;
+const { memory, initializer, memoryLimit } = data;
 // Tasks can import `workerData` too, and have no business with the port.
 data.port = data.memory = undefined;
 
@@ -83,7 +83,7 @@ if (!("self" in globalThis)) {
   Object.defineProperty(globalThis, "self", { value: globalThis, configurable: true });
 }
 
-const runner = new TaskRunner(memory === undefined ? new MessageSeat() : new ThreadSeat(memory));
+const runner = new TaskRunner(memory === undefined ? new MessageSeat() : new ThreadSeat(memory), memoryLimit);
 port.on("message", (message: ToWorker) => runner.receive(message));
 
 /**

@@ -14,3 +14,5 @@ export const fromFileUrl: (url: string | URL) => string = std.fromFileUrl;
 export const toFileUrl: (path: string) => URL = std.toFileUrl;
 /** The extension of the path, with its dot. */
 export const extname: (path: string | URL) => string = std.extname;
+/** The directory of the path. */
+export const dirname: (path: string | URL) => string = std.dirname;

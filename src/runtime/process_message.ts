@@ -1,0 +1,41 @@
+/**
+ * What a child process and the nursery say to each other.
+ *
+ * Apart from `process.ts`, because what a child loads may name no package: it looks for its import map in the working
+ * directory, where that of this package need not be.
+ *
+ * @module
+ */
+import { deserialize, serialize } from "node:v8";
+import type { DeathData, FromWorker, ToWorker } from "../protocol.ts";
+
+/**
+ * From the nursery to the child. All messages travel as bytes made by `encodeMessage`: what `send` cannot clone it
+ * reports late, and on Deno not before half of it is written (seen up to 2.9.6).
+ */
+export type ToChild =
+  | { type: "start"; initializer: string | undefined; memoryLimit: number | undefined }
+  | { type: "message"; message: ToWorker };
+
+/** From the child to the nursery. */
+export type FromChild =
+  | { type: "message"; message: FromWorker }
+  | { type: "dying"; death: DeathData };
+
+/**
+ * The bytes of a message.
+ *
+ * @throws {DOMException} `DataCloneError`, if it cannot be cloned.
+ */
+export function encodeMessage(message: ToChild | FromChild): Uint8Array {
+  try {
+    return serialize(message);
+  } catch (error) {
+    throw new DOMException((error as Error).message, "DataCloneError");
+  }
+}
+
+/** The message of the bytes. */
+export function decodeMessage<T extends ToChild | FromChild>(bytes: Uint8Array): T {
+  return deserialize(bytes);
+}

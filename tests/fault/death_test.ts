@@ -1,0 +1,134 @@
+/** Every way for a worker to die × every phase × thread and process: the right outcome at once, no other task touched. */
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { InfoTask, MultiProcess, type Outcome, WorkerCrashError } from "../../mod.ts";
+import type { Kind, Phase } from "../fixtures/death.ts";
+import { fixture, inline, until } from "../helpers.ts";
+
+const KINDS: Kind[] = ["Deno.exit", "process.exit", "close", "throw", "reject", "reportError", "killed"];
+const PHASES: (Phase | "loading")[] = [
+  "loading",
+  "before await",
+  "after await",
+  "after return",
+  "between tasks",
+];
+
+const add = () => new InfoTask(fixture("tasks.ts#add"), 10_000, 20, 22);
+
+function death(kind: Kind, phase: Phase | "loading"): InfoTask {
+  return phase === "loading"
+    ? new InfoTask(fixture(`death.ts?kind=${kind}`), 60_000, kind, phase)
+    : new InfoTask(fixture("death.ts"), 60_000, kind, phase);
+}
+
+function assertReason(outcome: Outcome, kind: Kind): void {
+  assert(outcome.status === "crashed", `${kind} was ${outcome.status}`);
+  assertInstanceOf(outcome.error, WorkerCrashError);
+  switch (kind) {
+    case "Deno.exit":
+    case "process.exit":
+      assertEquals([outcome.error.reason, outcome.error.exitCode], ["exit", 3]);
+      break;
+    case "close":
+      assertEquals(outcome.error.reason, "exit");
+      break;
+    case "killed":
+      assertEquals(outcome.error.reason, "signal");
+      break;
+    default:
+      assertEquals(outcome.error.reason, "error");
+      assertInstanceOf(outcome.error.cause, RangeError);
+  }
+}
+
+for (const isolation of ["thread", "process"] as const) {
+  Deno.test(`a worker that dies (${isolation}) takes only its own task along, at once`, async (test) => {
+    const mp = new MultiProcess({ size: 2, spares: 1, isolation, maxRestarts: 20 });
+    try {
+      await mp.start();
+      for (const kind of KINDS) {
+        // A signal is for a whole process: there is no such death of a thread.
+        if (kind === "killed" && isolation === "thread") continue;
+        for (const phase of PHASES) {
+          await test.step(`${kind}, ${phase}`, async () => {
+            const neighbour = mp.push(new InfoTask(fixture("tasks.ts#sleep"), 10_000, 100, "untouched"));
+            const since = performance.now();
+            const dying = mp.push(death(kind, phase));
+            const queued = Array.from({ length: 5 }, () => mp.push(add()));
+            const outcome = await dying;
+            assert(performance.now() - since < 5_000, "at once");
+            if (phase === "after return" || phase === "between tasks") assertEquals(outcome.status, "ok");
+            else assertReason(outcome, kind);
+            const beside = await neighbour;
+            assert(
+              beside.status === "ok" || phase === "between tasks" || phase === "after return",
+              beside.status,
+            );
+            for (const each of await Promise.all(queued)) {
+              // What an earlier task leaves behind may end the worker under a later one.
+              const ended = each.status === "crashed" &&
+                (phase === "after return" || phase === "between tasks");
+              assert(each.status === "ok" || ended, each.status);
+            }
+            await until(async () => (await mp.stats()).workers.idle === 3, 10_000, "the worker is replaced");
+            assertEquals(await mp.run(add()), 42);
+          });
+        }
+      }
+    } finally {
+      await mp.terminate();
+    }
+  });
+}
+
+Deno.test("a module that ends every worker cannot storm, and healthy modules go on", async () => {
+  const mp = new MultiProcess({ size: 2 });
+  try {
+    await mp.start();
+    const since = performance.now();
+    const deadly = inline("export const runnable = () => Deno.exit(9)");
+    const outcomes = Array.from({ length: 300 }, () => mp.push(new InfoTask(deadly, 5_000)));
+    const healthy = Array.from({ length: 20 }, () => mp.push(add()));
+    for (const outcome of await Promise.all(outcomes)) {
+      assert(outcome.status === "crashed");
+      assertInstanceOf(outcome.error, WorkerCrashError);
+    }
+    for (const outcome of await Promise.all(healthy)) assertEquals(outcome.status, "ok");
+    const seconds = (performance.now() - since) / 1_000;
+    const { spawned } = await mp.stats();
+    assert(spawned <= 3 + 5 + 3 * Math.ceil(seconds), `${spawned} workers in ${seconds} s`);
+  } finally {
+    await mp.terminate();
+  }
+});
+
+Deno.test("a dispatcher that dies is replaced, and everything pending is settled as crashed", async () => {
+  const RealWorker = globalThis.Worker;
+  const started: Worker[] = [];
+  globalThis.Worker = class extends RealWorker {
+    constructor(...args: ConstructorParameters<typeof Worker>) {
+      super(...args);
+      started.push(this);
+    }
+  };
+  const errors = console.error;
+  try {
+    const mp = new MultiProcess({ size: 1 });
+    await mp.start();
+    const outcomes = [1, 2, 3].map(() => mp.push(new InfoTask(fixture("tasks.ts#spin"), 60_000)));
+    await until(async () => (await mp.stats()).running === 1, 5_000, "a task runs");
+    // A message that the dispatcher refuses: it throws, and nothing catches it.
+    started[0]!.postMessage({ type: "hello", version: -1 });
+    for (const outcome of await Promise.all(outcomes)) {
+      assert(outcome.status === "crashed");
+      assertInstanceOf(outcome.error, WorkerCrashError);
+      assertEquals(outcome.error.reason, "dispatcher");
+    }
+    assertEquals(await mp.run(add()), 42);
+    const summary = await mp.stop();
+    assertEquals([summary.pushed, summary.ok, summary.crashed], [4, 1, 3]);
+  } finally {
+    globalThis.Worker = RealWorker;
+    console.error = errors;
+  }
+});

@@ -1,0 +1,110 @@
+/** Every way to hang × thread and process × one and two workers: on time, the pool goes on, nothing is left running. */
+import { assert, assertEquals } from "@std/assert";
+import { InfoTask, MultiProcess } from "../../mod.ts";
+import { fixture, inline, threads, until } from "../helpers.ts";
+
+const LIMIT = 100;
+const KINDS = [
+  "loop",
+  "loopAfterAwait",
+  "microtasks",
+  "atomicsWait",
+  "regex",
+  "wasm",
+  "bigint",
+  "sort",
+  "fileReads",
+  "neverSettles",
+  "intervalLeft",
+  "caught",
+  "childProcess",
+];
+const LOADING: [name: string, source: string][] = [
+  ["loop at top level", "for (;;);"],
+  ["await at top level", "await new Promise(() => {});"],
+];
+
+const add = () => new InfoTask(fixture("tasks.ts#add"), 10_000, 20, 22);
+
+/** CPU ticks (10 ms) that this process and its children burn within half a second. */
+async function burning(): Promise<number> {
+  const before = ticks();
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  return ticks() - before;
+}
+
+function ticks(): number {
+  let sum = 0;
+  for (const pid of ["self" as const, ...children()]) {
+    for (const each of threads(pid).values()) sum += each.ticks;
+  }
+  return sum;
+}
+
+/** Child processes of this one, as far as they are pools' workers. */
+function children(): number[] {
+  const pids: number[] = [];
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = Deno.readTextFileSync(`/proc/${name}/stat`);
+      const [, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      if (Number(parent) === Deno.pid) pids.push(Number(name));
+    } catch {
+      // It has just ended.
+    }
+  }
+  return pids;
+}
+
+for (const isolation of ["thread", "process"] as const) {
+  for (const size of [1, 2]) {
+    Deno.test({
+      name: `a task that hangs (${isolation}, pool of ${size}) is over in time, and leaves nothing running`,
+      ignore: Deno.build.os !== "linux",
+      async fn(test) {
+        const mp = new MultiProcess({ size, isolation, loadTimeout: LIMIT });
+        const check = async (task: InfoTask) => {
+          const since = performance.now();
+          const outcomes = Array.from({ length: size }, () => mp.push(task));
+          const next = mp.push(add());
+          for (const outcome of await Promise.all(outcomes)) assertEquals(outcome.status, "timed-out");
+          const ms = performance.now() - since;
+          assert(ms >= LIMIT - 1, `over after ${ms} ms`);
+          // Waiting in the queue and loading are not part of the run, so the outcome tells when it was over.
+          for (const { ranMs } of await Promise.all(outcomes)) {
+            assert(ranMs >= LIMIT - 1 && ranMs <= LIMIT + 250, `ran ${ranMs} ms`);
+          }
+          assertEquals((await next).status, "ok");
+          await until(
+            async () => (await mp.stats()).workers.stopping === 0,
+            task.specifier.endsWith("childProcess") && isolation === "thread" ? 5_000 : 1_000,
+            `the end of ${task.specifier}`,
+          );
+          await until(async () => (await mp.stats()).workers.starting === 0, 10_000, "new workers");
+        };
+        try {
+          await mp.start();
+          await mp.run(add());
+          await until(async () => (await mp.stats()).workers.starting === 0, 10_000, "the spare");
+          const baseline = threads().size;
+          for (const kind of KINDS) {
+            await test.step(kind, () => check(new InfoTask(fixture(`hang.ts#${kind}`), LIMIT)));
+          }
+          for (const [kind, source] of LOADING) {
+            await test.step(kind, () => check(new InfoTask(inline(source), 10_000)));
+          }
+          await test.step("quiet afterwards", async () => {
+            assert(await burning() < 25, "something still burns");
+            assert(threads().size <= baseline + 3, `${threads().size} threads, ${baseline} before`);
+            const { killed, ended, zombies } = await mp.stats();
+            assertEquals([ended.asked + ended.interrupted, zombies], [killed, 0]);
+          });
+        } finally {
+          await mp.terminate();
+        }
+        await until(() => children().length === 0, 1_000, "the end of all children");
+      },
+    });
+  }
+}
