@@ -31,6 +31,7 @@ export {
   TaskTimeoutError,
   WorkerCrashError,
 } from "./src/errors.ts";
+export type { PoolEvent } from "./src/events.ts";
 export { type ArgsOf, InfoTask, type ResultOf, type RunnableOf, type ValueOf } from "./src/info_task.ts";
 export { Model } from "./src/model.ts";
 export { MultiProcess } from "./src/multi_process.ts";

@@ -10,6 +10,7 @@ import { describeError } from "./error_data.ts";
 import {
   type DeathData,
   type DispatcherOptions,
+  type EventData,
   type FromNursery,
   type FromWorker,
   type OutcomeData,
@@ -33,9 +34,11 @@ export interface EntryPort {
   post(message: ToEntry, transfer?: Transferable[]): void;
 }
 
+/** How often workers are looked at while somebody watches events, in milliseconds. */
+const EVENTS_MS = 50;
 /** How long to wait for the word of why a worker ended. */
 const DEATH_MS = 250;
-/** How long a new worker may take until it is ready. Nobody waits for it but tasks in the queue. */
+/** The size of a result ring, which is what can be read from one at once. */
 const MAX_RING_WORDS = 1 << 14;
 
 const now = () => performance.timeOrigin + performance.now();
@@ -50,6 +53,8 @@ class RunTask implements Task {
   readonly words: Int32Array | undefined;
   readonly at: number;
   attempts = 0;
+  /** The last attempt whose beginning was told to who watches. */
+  begun = 0;
   seq = 0;
   state: Task["state"] = "queued";
   cancelled = false;
@@ -153,6 +158,11 @@ export class Dispatcher {
   #wakeAt = Infinity;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #inspections = 0;
+  /** Generators that wait for the entry to take what they yielded, by task. */
+  readonly #pullers = new Map<number, { worker: number; seq: number }>();
+  /** What happened, while somebody watches; sent with the outcomes. */
+  #happened: EventData[] | undefined;
+  #watching: ReturnType<typeof setInterval> | undefined;
 
   constructor(entry: EntryPort) {
     this.#entry = entry;
@@ -196,9 +206,15 @@ export class Dispatcher {
         this.#lookAtAll();
         this.#entry.post({ type: "stats", request: message.request, stats: this.#scheduler!.stats() });
         return;
-      case "resume":
-      case "watch-events":
+      case "resume": {
+        const puller = this.#pullers.get(message.id);
+        if (puller !== undefined) {
+          this.#workers.get(puller.worker)?.link.post({ type: "resume", seq: puller.seq });
+        }
         return;
+      }
+      case "watch-events":
+        return this.#watchEvents(message.on);
       case "stop":
       case "terminate":
         this.#lookAtAll();
@@ -281,6 +297,7 @@ export class Dispatcher {
         worker.dismissed = true;
         worker.watch.end();
         worker.link.post({ type: "close", clean: command.clean });
+        if (!command.clean) this.#happened?.push({ type: "worker-killed", at: now(), workerId: worker.id });
         return;
       }
       case "kill": {
@@ -385,6 +402,7 @@ export class Dispatcher {
     const unclaimed = this.#scheduler!.offered(worker.id).filter((seq) => worker.link.takeBack(seq));
     const death = worker.death ?? { reason: "exit", exitCode: null, message: "exited" };
     this.#workers.delete(worker.id);
+    this.#happened?.push({ type: "worker-gone", at: now(), workerId: worker.id });
     this.#tell({ type: "gone", worker: worker.id, death, unclaimed });
   }
 
@@ -392,6 +410,7 @@ export class Dispatcher {
     switch (message.type) {
       case "ready":
         worker.ready = true;
+        this.#happened?.push({ type: "worker-started", at: now(), workerId: worker.id });
         return this.#tell({ type: "ready", worker: worker.id });
       case "failed-start":
         worker.death = {
@@ -419,6 +438,7 @@ export class Dispatcher {
       case "progress": {
         const task = this.#scheduler!.taskOf(worker.id, message.seq);
         if (task === undefined) return;
+        if (message.pull) this.#pullers.set(task.id, { worker: worker.id, seq: message.seq });
         return this.#entry.post({ type: "progress", id: task.id, value: message.value, pull: message.pull });
       }
       case "dying":
@@ -440,6 +460,10 @@ export class Dispatcher {
     if (results.length > 0) {
       this.#events.push({ type: "results", worker: worker.id, results });
       if (results.some(({ seq }) => seq === running?.seq)) running = undefined;
+    }
+    if (running !== undefined && !running.loading && this.#happened !== undefined) {
+      const task = this.#scheduler!.taskOf(worker.id, running.seq);
+      if (task !== undefined) this.#began(task, worker.id, task.attempts + 1, running.since);
     }
     // A thread that ran out of memory does not say so by itself.
     if (running !== undefined && this.#options!.memoryLimit !== undefined) worker.link.post({ type: "ping" });
@@ -536,7 +560,8 @@ export class Dispatcher {
   }
 
   #finish(task: RunTask, worker: number, result: RunResult, waitedMs: number): void {
-    if (task.data !== undefined) this.#cancellable.delete(task.id);
+    this.#forget(task);
+    if (this.#happened !== undefined) this.#began(task, worker, task.attempts, result.startedAt);
     if (task.id < 0) return this.#inspected(task);
     const ranMs = Math.max(0, result.endedAt - result.startedAt);
     if (result.words !== undefined) {
@@ -574,10 +599,37 @@ export class Dispatcher {
 
   #settle(command: Command<RunTask, RunResult> & { type: "settle" }): void {
     const { task, verdict, worker, waitedMs, ranMs } = command;
-    if (task.data !== undefined) this.#cancellable.delete(task.id);
+    this.#forget(task);
+    if (this.#happened !== undefined && worker !== undefined) {
+      this.#began(task, worker, task.attempts, task.pushedAt + waitedMs);
+    }
     if (task.id < 0) return this.#inspected(task);
     const callbacks = this.#scheduler!.callbacks(task.module);
     this.#post({ id: task.id, worker, attempts: task.attempts, callbacks, waitedMs, ranMs, ...verdict });
+  }
+
+  #forget(task: RunTask): void {
+    if (task.data === undefined) return;
+    this.#cancellable.delete(task.id);
+    this.#pullers.delete(task.id);
+  }
+
+  #watchEvents(on: boolean): void {
+    clearInterval(this.#watching);
+    this.#happened = on ? [] : undefined;
+    if (!on) return;
+    // A worker tells when a task is over, not when it began: whoever watches wants to know sooner.
+    this.#watching = setInterval(() => {
+      this.#lookAtAll();
+      this.#flush();
+    }, EVENTS_MS);
+  }
+
+  /** Tells once that a run began. */
+  #began(task: RunTask, worker: number, attempt: number, at: number): void {
+    if (task.begun === attempt || task.id < 0) return;
+    task.begun = attempt;
+    this.#happened!.push({ type: "started", at, taskId: task.id, attempt, workerId: worker });
   }
 
   #inspected(task: RunTask): void {
@@ -599,6 +651,10 @@ export class Dispatcher {
   }
 
   #flush(): void {
+    if (this.#happened !== undefined && this.#happened.length > 0) {
+      this.#entry.post({ type: "events", events: this.#happened });
+      this.#happened = [];
+    }
     if (this.#outcomes.count === 0) return;
     const { buffer, length } = this.#outcomes.take();
     this.#entry.post({ type: "outcomes", buffer, length }, [buffer]);
@@ -606,6 +662,7 @@ export class Dispatcher {
 
   #close(): void {
     clearTimeout(this.#timer);
+    clearInterval(this.#watching);
     this.#flush();
     for (const { watch, link } of this.#workers.values()) {
       watch.end();

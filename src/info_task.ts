@@ -64,7 +64,7 @@ export class InfoTask<M = unknown> {
   /** The arguments for `runnable`. */
   readonly args: readonly unknown[];
   /** Only a type, so that `push` knows it again. */
-  declare readonly [TYPE]?: M;
+  declare readonly [TYPE]: M;
 
   /**
    * Creates a task. Nothing is loaded yet.

@@ -9,11 +9,15 @@ import {
   TaskTimeoutError,
   WorkerCrashError,
 } from "./errors.ts";
+import { EventHub, type PoolEvent } from "./events.ts";
+import { mapOutcomes } from "./map.ts";
 import { InfoTask, resolveSpecifier, show, type ValueOf } from "./info_task.ts";
 import {
+  type MapOptions,
   type MultiProcessOptions,
   type PoolOptions,
   type PushOptions,
+  readMapOptions,
   readPoolOptions,
   readPushOptions,
 } from "./options.ts";
@@ -66,6 +70,7 @@ export class MultiProcess implements AsyncDisposable {
   readonly #counts: Record<Status, number> = { ok: 0, failed: 0, "timed-out": 0, crashed: 0, cancelled: 0 };
   readonly #requests = new Map<number, (stats: StatsData) => void>();
   readonly #inspections = new Map<string, PromiseWithResolvers<number>>();
+  readonly #events = new EventHub((watched) => this.#client?.post({ type: "watch-events", on: watched }));
   #state: State = { phase: "new" };
   #client: DispatcherClient | undefined;
   #started: PromiseWithResolvers<this> | undefined;
@@ -119,6 +124,7 @@ export class MultiProcess implements AsyncDisposable {
     this.#startedAt = performance.now();
     this.#state = { phase: "running" };
     this.#client = this.#connect();
+    if (this.#events.watched) this.#client.post({ type: "watch-events", on: true });
     return this.#started.promise;
   }
 
@@ -158,6 +164,55 @@ export class MultiProcess implements AsyncDisposable {
     });
     this.#send(pending);
     return promise as Promise<ValueOf<T>>;
+  }
+
+  /**
+   * Runs a task for every input, and gives their outcomes.
+   *
+   * Inputs are pulled one by one, only while fewer than `concurrency` tasks are in flight, so they may be infinite.
+   * A task that fails is an outcome like others and does not end the loop. Leaving the loop early (`break`, `return`,
+   * an error), a source or `toTask` that throws, and an aborted `signal` cancel what is in flight.
+   *
+   * @example Usage
+   * ```ts
+   * import { InfoTask, MultiProcess } from "@cm/multiprocess";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using mp = new MultiProcess(2);
+   * mp.start();
+   *
+   * const double = "data:text/javascript,export const runnable = (n) => 2 * n";
+   * const values: unknown[] = [];
+   * for await (const outcome of mp.map([1, 2, 3], (n) => new InfoTask(double, 1_000, n))) {
+   *   values.push(outcome.status === "ok" && outcome.value);
+   * }
+   * assertEquals(values, [2, 4, 6]);
+   * ```
+   *
+   * @param inputs Any iterable, also async or infinite.
+   * @param toTask Makes the task for an input.
+   * @param options Options for every push, `ordered` and `concurrency`.
+   * @returns The outcomes, in the order of the inputs, or as they complete with `ordered: false`.
+   * @throws {PoolStateError} If the pool has not been started, or has been stopped.
+   * @throws {TypeError} If the inputs cannot be iterated, or an option is unknown or has the wrong type.
+   * @throws {RangeError} If an option has an impossible value.
+   */
+  map<I, T extends InfoTask>(
+    inputs: Iterable<I> | AsyncIterable<I>,
+    toTask: (input: I) => T,
+    options: MapOptions<ValueOf<T>> = {},
+  ): AsyncGenerator<Outcome<ValueOf<T>>, void, undefined> {
+    if (this.#state.phase !== "running") throw new PoolStateError(`Cannot map: ${this.#why()}`);
+    const checked = readMapOptions(options);
+    if (!(Symbol.iterator in Object(inputs) || Symbol.asyncIterator in Object(inputs))) {
+      throw new TypeError(`Cannot map: the inputs must be iterable, received ${show(inputs)}`);
+    }
+    if (typeof toTask !== "function") {
+      throw new TypeError(`Cannot map: toTask must be a function, received ${show(toTask)}`);
+    }
+    const concurrency = checked.concurrency ?? 2 * this.#options.size;
+    const outcomes = mapOutcomes(this, inputs, toTask, { ...checked, concurrency });
+    return outcomes as AsyncGenerator<Outcome<ValueOf<T>>, void, undefined>;
   }
 
   /**
@@ -235,6 +290,31 @@ export class MultiProcess implements AsyncDisposable {
     await this.stop();
   }
 
+  /**
+   * What happens in the pool from now on: enough to draw every worker's time line. Ends when the pool does. Costs
+   * nothing while nobody watches; events are kept until they are taken.
+   *
+   * @example Usage
+   * ```ts
+   * import { InfoTask, MultiProcess } from "@cm/multiprocess";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const mp = new MultiProcess(1);
+   * const events = mp.events();
+   * mp.start();
+   * mp.push(new InfoTask("data:text/javascript,export const runnable = () => 1", 1_000));
+   * await mp.stop();
+   *
+   * const types = (await Array.fromAsync(events)).map(({ type }) => type);
+   * assertEquals(types.filter((type) => type === "pushed" || type === "settled"), ["pushed", "settled"]);
+   * ```
+   *
+   * @returns Events as they come.
+   */
+  events(): AsyncIterableIterator<PoolEvent> {
+    return this.#events.watch();
+  }
+
   // Pushing
 
   #admit(task: InfoTask, options: unknown): Pending {
@@ -255,6 +335,7 @@ export class MultiProcess implements AsyncDisposable {
     const { task, options } = pending;
     const id = ++this.#pushed;
     this.#pending.set(id, pending);
+    if (this.#events.watched) this.#events.emit({ type: "pushed", at: now(), taskId: id });
     const signal = options?.signal;
     if (signal?.aborted) {
       this.#settleHere(id, "cancelled", cancelled(id, task, signal.reason));
@@ -296,6 +377,10 @@ export class MultiProcess implements AsyncDisposable {
 
   #settle(outcome: Outcome, pending: Pending, callbacks: number | undefined): void {
     pending.release?.();
+    if (this.#events.watched) {
+      const { taskId, workerId, status, attempts, ranMs } = outcome;
+      this.#events.emit({ type: "settled", at: now(), taskId, workerId, status, attempts, ranMs });
+    }
     this.#counts[outcome.status]++;
     this.#callbacks.fire(outcome, pending.options, callbacks, () => pending.settle(outcome));
     if (this.#rooms.length > 0 && this.#hasRoom()) this.#rooms.shift()!.resolve();
@@ -376,8 +461,10 @@ export class MultiProcess implements AsyncDisposable {
         }
         return;
       case "progress":
-        return this.#onProgress(message.id, message.value);
+        void this.#onProgress(message.id, message.value, message.pull);
+        return;
       case "events":
+        for (const event of message.events) this.#events.emit(event);
         return;
       case "stats":
         this.#requests.get(message.request)?.(message.stats);
@@ -395,14 +482,18 @@ export class MultiProcess implements AsyncDisposable {
     }
   }
 
-  #onProgress(id: number, value: unknown): void {
+  async #onProgress(id: number, value: unknown, pull: boolean): Promise<void> {
     const pending = this.#pending.get(id);
-    if (pending?.options?.onProgress === undefined) return;
+    if (pending === undefined) return;
+    if (this.#events.watched) this.#events.emit({ type: "progress", at: now(), taskId: id, value });
     try {
-      pending.options.onProgress(value, pending.task);
+      const taken = pending.options?.onProgress?.(value, pending.task);
+      // A generator waits for who takes its values.
+      if (pull && taken instanceof Promise) await taken;
     } catch (error) {
-      this.#callbacks.report(error, { taskId: id, task: pending.task } as Outcome);
+      this.#callbacks.report(error, progressing(id, pending.task));
     }
+    if (pull) this.#client?.post({ type: "resume", id });
   }
 
   /** Which callbacks a module has that no worker has loaded: one is asked to. */
@@ -512,6 +603,7 @@ export class MultiProcess implements AsyncDisposable {
     for (const inspection of this.#inspections.values()) inspection.resolve(0);
     this.#inspections.clear();
     this.#started?.reject(new PoolStateError(`Cannot start the pool: ${why}`));
+    this.#events.close();
     const summary = this.#summary();
     const ended = Promise.resolve(client?.end()).then(() => summary);
     this.#state = { phase: "ended", ended: "ended" in this.#state ? this.#state.ended : ended, why };
@@ -549,7 +641,10 @@ export class MultiProcess implements AsyncDisposable {
     this.#deaths = [...this.#deaths.filter((at) => now - at < 60_000), now];
     const again = this.#state.phase === "running" && this.#warm &&
       this.#deaths.length <= MAX_DISPATCHER_RESTARTS;
-    if (again) this.#client = this.#connect();
+    if (again) {
+      this.#client = this.#connect();
+      if (this.#events.watched) this.#client.post({ type: "watch-events", on: true });
+    }
     this.#crashAll(message, "dispatcher", error);
     if (again) return;
     this.#told?.resolve();
@@ -580,6 +675,14 @@ export class MultiProcess implements AsyncDisposable {
 
 function cancelled(id: number, task: InfoTask, cause: unknown): TaskCancelledError {
   return new TaskCancelledError(`Task ${id} (${shortName(task)}) was cancelled`, { task, cause });
+}
+
+const now = () => performance.timeOrigin + performance.now();
+
+/** What `onCallbackError` is told of a task that goes on. */
+function progressing(taskId: number, task: InfoTask): Outcome {
+  const error = new Error("The task has not ended: its onProgress threw");
+  return { status: "failed", error, task, taskId, workerId: undefined, attempts: 0, waitedMs: 0, ranMs: 0 };
 }
 
 /** The end of the specifier: enough to know the task by. */

@@ -323,8 +323,8 @@ export function readPushOptions(options: unknown): CheckedPushOptions {
 }
 
 /** Checks the options of `map`. */
-export function readMapOptions(options: unknown): MapOptions<never> {
-  return read<MapOptions<never>>(options, MAP, "Cannot map");
+export function readMapOptions(options: unknown): MapOptions {
+  return read<MapOptions>(options, MAP, "Cannot map");
 }
 
 function readRetry(options: unknown, what: string): RetryData {

@@ -142,9 +142,7 @@ export interface StatsData {
 /** What happens in a pool, for whoever watches. `at` is in milliseconds since the epoch. */
 export type EventData =
   | { type: "started"; at: number; taskId: number; attempt: number; workerId: number }
-  | { type: "worker-started"; at: number; workerId: number }
-  | { type: "worker-killed"; at: number; workerId: number; taskId: number | undefined }
-  | { type: "worker-gone"; at: number; workerId: number };
+  | { type: "worker-started" | "worker-killed" | "worker-gone"; at: number; workerId: number };
 
 /** From the dispatcher to the entry. */
 export type ToEntry =

@@ -18,6 +18,9 @@ import { refuseLossy } from "./lossy.ts";
 
 const apply = Reflect.apply;
 const AbortControllerClass = AbortController;
+const PromiseClass = Promise;
+const setTimer = setTimeout;
+const clearTimer = clearTimeout;
 const abort = AbortController.prototype.abort;
 const timeOrigin = performance.timeOrigin;
 const performanceNow = performance.now.bind(performance);
@@ -61,6 +64,11 @@ interface ModuleEntry {
 
 /** Results wait in shared memory at most this long before the dispatcher is told. */
 const TELL_MS = 1;
+
+/** Progress is told at most once in this many milliseconds; values in between give way to the last. */
+const PROGRESS_MS = 10;
+/** How many yielded values may be on their way to the entry before a generator has to wait. */
+const YIELDED_AHEAD = 16;
 
 /** Runs tasks. */
 export class TaskRunner {
@@ -128,7 +136,7 @@ export class TaskRunner {
         if (this.#running?.seq === message.seq) this.#running.abort();
         return;
       case "resume":
-        if (this.#running?.seq === message.seq) this.#running.resume?.();
+        if (this.#running?.seq === message.seq) this.#running.resume();
         return;
       case "close":
         void this.#close(message.clean);
@@ -227,6 +235,7 @@ export class TaskRunner {
     let value: unknown;
     try {
       value = loaded.target.run(context, run.args);
+      if (isGenerator(value)) value = drive(value, context);
       if (!isThenable(value)) {
         this.#inside = false;
         this.#succeed(run, loaded.bits, startedAt, value);
@@ -259,21 +268,9 @@ export class TaskRunner {
   }
 
   #succeed(run: Run, callbacks: number, startedAt: number, value: unknown): void {
-    this.#running = undefined;
     const endedAt = now();
-    const writer = this.#writer;
-    const at = writer.begin(ResultRecord.header);
-    ResultRecord.put(writer.words, at, run.seq, callbacks, startedAt, endedAt);
-    if (writer.value(value)) {
-      writer.end();
-      const written = this.#seat.write(writer.words, writer.words[at]!);
-      writer.reset();
-      if (written) {
-        this.#untold = true;
-        if (endedAt - this.#toldAt > TELL_MS || this.#seat.crowded) this.#tell();
-        return;
-      }
-    }
+    const progressed = this.#finishRunning();
+    if (!progressed && this.#keep(run, callbacks, startedAt, endedAt, value)) return;
     try {
       const moved = transferOf(value);
       if (moved === undefined) refuseLossy(value, "result");
@@ -290,9 +287,38 @@ export class TaskRunner {
     }
   }
 
-  #fail(run: Run, callbacks: number, startedAt: number, error: unknown): void {
+  /** The task is over. True if it reported progress. */
+  #finishRunning(): boolean {
+    const running = this.#running;
     this.#running = undefined;
-    this.#post({ seq: run.seq, callbacks, startedAt, endedAt: now(), error: describeError(error) });
+    if (running === undefined || !running.progressed) return false;
+    try {
+      running.end();
+    } catch {
+      // The last progress cannot be cloned: it was reported too late for the task to hear of it.
+    }
+    return true;
+  }
+
+  /** Writes a small plain value where it outlives this worker; false if it is none, or there is no room. */
+  #keep(run: Run, callbacks: number, startedAt: number, endedAt: number, value: unknown): boolean {
+    const writer = this.#writer;
+    const at = writer.begin(ResultRecord.header);
+    ResultRecord.put(writer.words, at, run.seq, callbacks, startedAt, endedAt);
+    if (!writer.value(value)) return false;
+    writer.end();
+    const written = this.#seat.write(writer.words, writer.words[at]!);
+    writer.reset();
+    if (!written) return false;
+    this.#untold = true;
+    if (endedAt - this.#toldAt > TELL_MS || this.#seat.crowded) this.#tell();
+    return true;
+  }
+
+  #fail(run: Run, callbacks: number, startedAt: number, error: unknown): void {
+    const endedAt = now();
+    this.#finishRunning();
+    this.#post({ seq: run.seq, callbacks, startedAt, endedAt, error: describeError(error) });
   }
 
   #post(result: ResultData, transfer: ArrayBuffer[] = []): void {
@@ -332,13 +358,38 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
     typeof (value as PromiseLike<unknown>).then === "function";
 }
 
+type AnyGenerator = Generator<unknown, unknown> | AsyncGenerator<unknown, unknown>;
+
+function isGenerator(value: unknown): value is AnyGenerator {
+  if (typeof value !== "object" || value === null) return false;
+  const tag = (value as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag];
+  return (tag === "Generator" || tag === "AsyncGenerator") &&
+    typeof (value as AnyGenerator).next === "function";
+}
+
+/** Every value yielded is progress, the one returned is the result. */
+async function drive(generator: AnyGenerator, context: Context): Promise<unknown> {
+  for (;;) {
+    const step = await generator.next();
+    if (step.done) return step.value;
+    await context.yielded(step.value);
+  }
+}
+
 /** What a task knows of itself. */
 class Context implements TaskContext {
   readonly #run: Run;
   readonly #seat: Seat;
   #controller: AbortController | undefined;
   #aborted = false;
-  resume: (() => void) | undefined;
+  /** Its result must not overtake what was told before: it is told the same way. */
+  progressed = false;
+  #toldAt = 0;
+  #held: { value: unknown } | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #unanswered = 0;
+  #goOn: (() => void) | undefined;
+  #ended = false;
 
   constructor(run: Run, seat: Seat) {
     this.#run = run;
@@ -365,7 +416,56 @@ class Context implements TaskContext {
   }
 
   progress(value: unknown): void {
-    this.#seat.post({ type: "progress", seq: this.#run.seq, value, pull: false });
+    this.progressed = true;
+    const at = now();
+    if (at - this.#toldAt >= PROGRESS_MS) {
+      this.#toldAt = at;
+      this.#held = undefined;
+      this.#post(value, false);
+      return;
+    }
+    // In a flood only the last of a moment is told.
+    this.#held = { value };
+    this.#timer ??= setTimer(() => {
+      this.#timer = undefined;
+      this.flush();
+    }, PROGRESS_MS);
+  }
+
+  /** Tells the last progress, before the task is over. */
+  flush(): void {
+    if (this.#held === undefined) return;
+    const { value } = this.#held;
+    this.#held = undefined;
+    this.#toldAt = now();
+    this.#post(value, false);
+  }
+
+  /** A value that a generator yielded. Resolves when it may go on. */
+  async yielded(value: unknown): Promise<void> {
+    this.progressed = true;
+    this.#post(value, true);
+    if (++this.#unanswered < YIELDED_AHEAD) return;
+    await new PromiseClass<void>((resolve) => this.#goOn = resolve);
+  }
+
+  /** The entry took a yielded value. */
+  resume(): void {
+    this.#unanswered--;
+    this.#goOn?.();
+    this.#goOn = undefined;
+  }
+
+  /** The task is over: nothing more is told. */
+  end(): void {
+    this.flush();
+    if (this.#timer !== undefined) clearTimer(this.#timer);
+    this.#timer = undefined;
+    this.#ended = true;
+  }
+
+  #post(value: unknown, pull: boolean): void {
+    if (!this.#ended) this.#seat.post({ type: "progress", seq: this.#run.seq, value, pull });
   }
 
   abort(): void {

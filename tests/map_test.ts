@@ -1,0 +1,161 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { InfoTask, type MultiProcess, type Outcome, PoolStateError } from "../mod.ts";
+import { fixture, until, withPool } from "./helpers.ts";
+
+const task = (name: string, timeout: number, ...args: unknown[]) =>
+  new InfoTask(fixture(`tasks.ts#${name}`), timeout, ...args);
+const echo = (n: unknown) => task("echo", 5_000, n);
+
+async function values(outcomes: AsyncIterable<Outcome>): Promise<unknown[]> {
+  const result: unknown[] = [];
+  for await (const outcome of outcomes) result.push(outcome.status === "ok" ? outcome.value : outcome.status);
+  return result;
+}
+
+/** Nothing waits, nothing runs. */
+async function quiet(mp: MultiProcess): Promise<void> {
+  await until(
+    async () => {
+      const { queued, running } = await mp.stats();
+      return queued + running === 0;
+    },
+    5_000,
+    "nothing is left behind",
+  );
+}
+
+Deno.test("MultiProcess.map() yields outcomes in the order of the inputs", async () => {
+  await withPool(2, async (mp) => {
+    const inputs = Array.from({ length: 40 }, (_, i) => i);
+    const outcomes = mp.map(inputs, (n) => task("sleep", 5_000, n % 4 === 0 ? 10 : 0, n));
+    assertEquals(await values(outcomes), inputs);
+  });
+});
+
+Deno.test("MultiProcess.map() yields outcomes as they complete with ordered: false", async () => {
+  await withPool(2, async (mp) => {
+    const outcomes = mp.map([300, 0, 0, 0], (ms) => task("sleep", 5_000, ms, ms), { ordered: false });
+    assertEquals(await values(outcomes), [0, 0, 0, 300]);
+  });
+});
+
+Deno.test("MultiProcess.map() never has more than the bound in flight, also of an infinite async source", async () => {
+  await withPool(2, async (mp) => {
+    let pulled = 0;
+    let yielded = 0;
+    async function* source() {
+      for (;;) {
+        await Promise.resolve();
+        assert(pulled - yielded < 3, "too many in flight");
+        yield pulled++;
+      }
+    }
+    for await (const outcome of mp.map(source(), echo, { concurrency: 3 })) {
+      assertEquals(outcome.status === "ok" && outcome.value, yielded);
+      if (++yielded === 200) break;
+    }
+    await quiet(mp);
+  });
+});
+
+Deno.test("MultiProcess.map() goes on after an item that fails, and tells which", async () => {
+  await withPool(2, async (mp) => {
+    const seen: [unknown, unknown][] = [];
+    for await (
+      const { status, task: { args } } of mp.map([1, 0, 2], (n) => n ? echo(n) : task("fail", 5_000, "x"))
+    ) {
+      seen.push([status, args[0]]);
+    }
+    assertEquals(seen, [["ok", 1], ["failed", "x"], ["ok", 2]]);
+  });
+});
+
+Deno.test("MultiProcess.map() cancels what is in flight and closes the source when the loop is left", async () => {
+  await withPool(2, async (mp) => {
+    let closed = false;
+    function* source() {
+      try {
+        yield 0;
+        for (;;) yield 60_000;
+      } finally {
+        closed = true;
+      }
+    }
+    for await (const { status } of mp.map(source(), (ms) => task("sleep", 60_000, ms))) {
+      assertEquals(status, "ok");
+      break;
+    }
+    assertEquals(closed, true);
+    await quiet(mp);
+    assert((await mp.stats()).outcomes.cancelled > 0);
+  });
+});
+
+Deno.test("MultiProcess.map() throws what the source or toTask throws, and leaves nothing behind", async () => {
+  await withPool(2, async (mp) => {
+    function* source() {
+      yield 1;
+      yield 2;
+      throw new RangeError("the source");
+    }
+    await assertRejects(
+      () => values(mp.map(source(), () => task("never", 60_000))),
+      RangeError,
+      "the source",
+    );
+    const toTask = (n: number) => {
+      if (n === 2) throw new RangeError("toTask");
+      return task("never", 60_000);
+    };
+    await assertRejects(() => values(mp.map([1, 2], toTask)), RangeError, "toTask");
+    await quiet(mp);
+  });
+});
+
+Deno.test("MultiProcess.map() throws the reason of its signal, and leaves nothing behind", async () => {
+  await withPool(2, async (mp) => {
+    const controller = new AbortController();
+    const outcomes = mp.map([1, 2, 3], () => task("never", 60_000), { signal: controller.signal });
+    const refused = assertRejects(() => values(outcomes), RangeError, "enough");
+    await until(async () => (await mp.stats()).running === 2, 5_000, "two tasks run");
+    controller.abort(new RangeError("enough"));
+    await refused;
+    await quiet(mp);
+    const aborted = mp.map([1], echo, { signal: AbortSignal.abort(new RangeError("before")) });
+    await assertRejects(() => values(aborted), RangeError, "before");
+  });
+});
+
+Deno.test("MultiProcess.map() waits for room", async () => {
+  await withPool({ size: 1, maxQueue: 1 }, async (mp) => {
+    const inputs = Array.from({ length: 20 }, (_, i) => i);
+    assertEquals(await values(mp.map(inputs, echo, { concurrency: 10 })), inputs);
+  });
+});
+
+Deno.test("MultiProcess.map() refuses misuse at once", async () => {
+  await withPool(1, async (mp) => {
+    assertThrows(() => mp.map(7 as never, echo), TypeError, "must be iterable");
+    assertThrows(() => mp.map([1], 7 as never), TypeError, "toTask must be a function");
+    assertThrows(() => mp.map([1], echo, { concurrency: 0 }), RangeError, '"concurrency"');
+    assertThrows(() => mp.map([1], echo, { order: true } as never), TypeError, 'unknown option "order"');
+    await mp.stop();
+    assertThrows(() => mp.map([1], echo), PoolStateError, "Cannot map: the pool is stopped");
+  });
+});
+
+Deno.test("MultiProcess.room() keeps a producer of many inputs in constant memory", async () => {
+  await withPool({ size: 2, maxQueue: 500 }, async (mp) => {
+    const produce = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        await mp.room();
+        mp.push(echo(i));
+      }
+    };
+    await produce(20_000);
+    const before = Deno.memoryUsage().heapUsed;
+    await produce(100_000);
+    const grown = (Deno.memoryUsage().heapUsed - before) / 2 ** 20;
+    assert(grown < 60, `${grown} MiB more`);
+  });
+});

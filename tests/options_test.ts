@@ -1,0 +1,202 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { InfoTask, MultiProcess, type Outcome, type PoolEvent } from "../mod.ts";
+import { fixture, inline, script, until, withPool } from "./helpers.ts";
+
+const task = (name: string, timeout: number, ...args: unknown[]) =>
+  new InfoTask(fixture(`tasks.ts#${name}`), timeout, ...args);
+
+Deno.test("PushOptions.priority: higher first, first in first out among equals, also past what a worker holds", async () => {
+  await withPool({ size: 1, spares: 0 }, async (mp) => {
+    await mp.run(task("echo", 5_000, 0));
+    const order: number[] = [];
+    const push = (n: number, priority?: number) =>
+      mp.push(task("echo", 5_000, n), {
+        callback: () => order.push(n),
+        ...(priority === undefined ? {} : { priority }),
+      });
+    const first = mp.push(task("sleep", 5_000, 100));
+    await until(async () => (await mp.stats()).running === 1, 5_000, "the first runs");
+    const rest = [push(1), push(2), push(3, 5), push(4, -1), push(5, 5), push(6)];
+    await Promise.all([first, ...rest]);
+    assertEquals(order, [3, 5, 1, 2, 6, 4]);
+  });
+});
+
+Deno.test("PushOptions.retry tries again what failed, and tells how often", async () => {
+  await withPool(1, async (mp) => {
+    const retry = { maxAttempts: 3, minTimeout: 1, jitter: 0 };
+    const ok = await mp.push(task("flaky", 5_000, 3), { retry });
+    assertEquals([ok.status, ok.attempts], ["ok", 3]);
+    const failed = await mp.push(task("flaky", 5_000, 9), { retry });
+    assert(failed.status === "failed");
+    assertEquals([failed.attempts, failed.error.message], [3, "attempt 3"]);
+    const once = await mp.push(task("spin", 20), { retry });
+    assertEquals([once.status, once.attempts], ["timed-out", 1]);
+    const twice = await mp.push(task("spin", 20), { retry: { ...retry, maxAttempts: 2, on: ["timed-out"] } });
+    assertEquals([twice.status, twice.attempts], ["timed-out", 2]);
+  });
+});
+
+Deno.test("PushOptions.retry tries again a task that crashed its worker, maxAttempts times in all", async () => {
+  await withPool({ size: 1, maxRestarts: 20 }, async (mp) => {
+    const retry = { maxAttempts: 2, minTimeout: 1, jitter: 0 };
+    const outcome = await mp.push(task("exit", 5_000, 1), { retry });
+    assertEquals([outcome.status, outcome.attempts], ["crashed", 2]);
+  });
+});
+
+Deno.test("MultiProcessOptions.retry holds for every push, and waiting for it holds no worker", async () => {
+  await withPool({ size: 1, retry: { maxAttempts: 2, minTimeout: 300, jitter: 0 } }, async (mp) => {
+    const flaky = mp.push(task("flaky", 5_000, 2));
+    const quick = await mp.push(task("echo", 5_000, 1));
+    assert(quick.waitedMs < 250, `waited ${quick.waitedMs} ms`);
+    assertEquals((await flaky).attempts, 2);
+  });
+});
+
+Deno.test("PushOptions.retry gives every attempt the buffers in transfer", async () => {
+  await withPool(1, async (mp) => {
+    const buffer = new Uint8Array([1, 2, 3]).buffer;
+    const source =
+      "export function runnable(b) { if (this.attempt < 3) throw 1; return new Uint8Array(b)[2] }";
+    const retry = { maxAttempts: 3, minTimeout: 1 };
+    assertEquals(await mp.run(new InfoTask(inline(source), 5_000, buffer), { transfer: [buffer], retry }), 3);
+  });
+});
+
+Deno.test("PushOptions.softTimeout aborts the task's signal, so that it can finish cleanly", async () => {
+  await withPool(1, async (mp) => {
+    const outcome = await mp.push(task("softly", 10_000), { softTimeout: 50 });
+    assertEquals(outcome.status === "ok" && outcome.value, "finished cleanly");
+    assert(outcome.ranMs >= 49 && outcome.ranMs < 5_000);
+    assertEquals((await mp.push(task("spin", 100), { softTimeout: 50 })).status, "timed-out");
+  });
+});
+
+Deno.test("PushOptions.onProgress gets progress in order, the last one always, before the outcome, none after", async () => {
+  await withPool(1, async (mp) => {
+    const seen: unknown[] = [];
+    const onProgress = (value: unknown) => seen.push(value);
+    const outcome = await mp.push(task("countTo", 10_000, 100_000), { onProgress });
+    assertEquals(outcome.status, "ok");
+    const count = seen.length;
+    assertEquals(seen.at(-1), 100_000);
+    assertEquals(seen, [...seen].sort((a, b) => (a as number) - (b as number)));
+    assert(count < 5_000, `${count} of 100 000 came through`);
+    await mp.run(task("echo", 5_000, 1));
+    assertEquals(seen.length, count);
+  });
+});
+
+Deno.test("a generator's yielded values are progress, none dropped, and wait for who takes them", async () => {
+  await withPool(1, async (mp) => {
+    for (const name of ["yieldTo", "yieldSlowly"]) {
+      const seen: unknown[] = [];
+      let taking = 0;
+      const onProgress = async (value: unknown) => {
+        taking++;
+        assert(taking <= 17, "back-pressure");
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        seen.push(value);
+        taking--;
+      };
+      const outcome = await mp.push(task(name, 10_000, 200), { onProgress });
+      assertEquals(outcome.status === "ok" && outcome.value, "all");
+      await until(() => taking === 0, 1_000, "all are taken");
+      assertEquals(seen, Array.from({ length: 200 }, (_, i) => i + 1));
+    }
+    assertEquals(await mp.run(task("yieldTo", 5_000, 100)), "all");
+  });
+});
+
+Deno.test("an onProgress that throws is a callback error and harms nothing", async () => {
+  const errors: unknown[] = [];
+  await withPool({ size: 1, onCallbackError: (error) => errors.push(error) }, async (mp) => {
+    const onProgress = () => {
+      throw new Error("in onProgress");
+    };
+    assertEquals(await mp.run(task("yieldTo", 5_000, 3), { onProgress }), "all");
+    assertEquals(errors.length, 3);
+    assertEquals((await mp.stop()).callbackErrors, 3);
+  });
+});
+
+Deno.test("MultiProcessOptions.minSize: the pool grows at once under load and shrinks when idle", async () => {
+  await withPool({ size: 3, minSize: 0, spares: 0, idleTimeout: 100 }, async (mp) => {
+    assertEquals((await mp.stats()).workers, { starting: 0, idle: 0, busy: 0, stopping: 0 });
+    const outcomes = [1, 2, 3, 4].map((n) => mp.push(task("sleep", 5_000, 200, n)));
+    await until(async () => (await mp.stats()).workers.busy === 3, 10_000, "three are busy");
+    await Promise.all(outcomes);
+    await until(
+      async () => {
+        const { starting, idle, busy, stopping } = (await mp.stats()).workers;
+        return starting + idle + busy + stopping === 0;
+      },
+      5_000,
+      "none is left",
+    );
+    assertEquals(await mp.run(task("add", 5_000, 1, 2)), 3);
+  });
+});
+
+Deno.test("MultiProcessOptions.maxTasksPerWorker replaces workers between tasks", async () => {
+  await withPool({ size: 1, spares: 1, maxTasksPerWorker: 10 }, async (mp) => {
+    const outcomes: Outcome[] = await Promise.all(
+      Array.from({ length: 35 }, (_, n) => mp.push(task("echo", 5_000, n))),
+    );
+    const runs = new Map<number, number>();
+    for (const { status, workerId } of outcomes) {
+      assertEquals(status, "ok");
+      runs.set(workerId!, (runs.get(workerId!) ?? 0) + 1);
+    }
+    assertEquals([...runs.values()], [10, 10, 10, 5]);
+  });
+});
+
+Deno.test("MultiProcessOptions.initializer prepares every worker before its first task", async () => {
+  await withPool({ size: 2, initializer: fixture("initializer.ts") }, async (mp) => {
+    const states = await Promise.all([1, 2, 3, 4].map(() => mp.run(task("workerState", 5_000))));
+    assertEquals(states, new Array(4).fill("prepared"));
+  });
+});
+
+Deno.test("the initializer's dispose() is awaited when the pool stops", async () => {
+  const { code, stdout } = await script("dispose.ts");
+  assertEquals([code, stdout], [0, "disposed\ndisposed\n"]);
+});
+
+Deno.test("MultiProcess.events() tells enough to draw every worker's time line", async () => {
+  const mp = new MultiProcess({ size: 1, spares: 1 });
+  const watching = Array.fromAsync(mp.events());
+  await mp.start();
+  await until(async () => (await mp.stats()).workers.idle === 2, 10_000, "both are warm");
+  await mp.push(task("echo", 5_000, 1));
+  await mp.push(task("yieldTo", 5_000, 1));
+  await mp.push(task("spin", 150));
+  await until(async () => (await mp.stats()).workers.stopping === 0, 5_000, "the worker has ended");
+  await mp.stop();
+  const events: PoolEvent[] = await watching;
+  const of = (taskId: number) =>
+    events.filter((event) => "taskId" in event && event.taskId === taskId).map(({ type }) => type);
+  assertEquals(of(1), ["pushed", "started", "settled"]);
+  assertEquals(of(2).toSorted(), ["progress", "pushed", "settled", "started"]);
+  assertEquals(of(3), ["pushed", "started", "settled"]);
+  const worker = (type: string) => events.filter((event) => event.type === type).length;
+  assert(worker("worker-started") >= 2);
+  assertEquals([worker("worker-killed"), worker("worker-gone") >= 1], [1, true]);
+  for (const { at } of events) assert(Math.abs(Date.now() - at) < 60_000);
+  const spun = events.find((event) => event.type === "started" && event.taskId === 3)!;
+  const settled = events.find((event) => event.type === "settled" && event.taskId === 3)!;
+  assert(settled.at - spun.at >= 149 && settled.at - spun.at < 400, `${settled.at - spun.at} ms`);
+});
+
+Deno.test("MultiProcess.events() can be left, and ends with the pool", async () => {
+  await withPool(1, async (mp) => {
+    for await (const event of (mp.push(task("echo", 5_000, 1)), mp.events())) {
+      assertStringIncludes(event.type, "e");
+      break;
+    }
+    await mp.stop();
+    assertEquals(await Array.fromAsync(mp.events()), []);
+  });
+});

@@ -1,0 +1,92 @@
+/** What must infer, and what must not compile: checked when the tests are type-checked. */
+import { assertEquals } from "@std/assert";
+import {
+  type ArgsOf,
+  InfoTask,
+  Model,
+  type MultiProcess,
+  type Outcome,
+  type ResultOf,
+  type TaskContext,
+} from "../mod.ts";
+import { fixture } from "./helpers.ts";
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
+const is = <T extends true>(): T => true as T;
+
+interface FunctionModule {
+  runnable(this: TaskContext, text: string, times?: number): Promise<number>;
+  callback(value: number): void;
+}
+interface DefaultModule {
+  default: (n: bigint) => string;
+}
+class Demo extends Model {
+  override runnable(a: Date): Map<string, Date> {
+    return new Map([["a", a]]);
+  }
+}
+// deno-lint-ignore require-yield
+function* generator(n: number): Generator<string, boolean, void> {
+  return n > 0;
+}
+
+Deno.test("the types of a task follow from its module, its default export, its class or its function", () => {
+  is<Equal<ArgsOf<FunctionModule>, [text: string, times?: number | undefined]>>();
+  is<Equal<ResultOf<FunctionModule>, number>>();
+  is<Equal<ArgsOf<DefaultModule>, [n: bigint]>>();
+  is<Equal<ResultOf<DefaultModule>, string>>();
+  is<Equal<ArgsOf<typeof Demo>, [a: Date]>>();
+  is<Equal<ResultOf<typeof Demo>, Map<string, Date>>>();
+  is<Equal<ResultOf<typeof generator>, boolean>>();
+  is<Equal<ArgsOf<unknown>, unknown[]>>();
+  is<Equal<ResultOf<unknown>, unknown>>();
+  is<Equal<ResultOf<typeof import("./fixtures/model.ts")>, { n: number; runs: number; taskId: number }>>();
+});
+
+Deno.test("wrong arguments do not compile", () => {
+  const specifier = fixture("tasks.ts");
+  new InfoTask<FunctionModule>(specifier, 1, "text");
+  new InfoTask<FunctionModule>(specifier, 1, "text", 2);
+  // @ts-expect-error -- an argument is missing
+  new InfoTask<FunctionModule>(specifier, 1);
+  // @ts-expect-error -- of the wrong type
+  new InfoTask<FunctionModule>(specifier, 1, 2);
+  // @ts-expect-error -- one too many
+  new InfoTask<FunctionModule>(specifier, 1, "text", 2, 3);
+  // @ts-expect-error -- a class's runnable takes a Date
+  new InfoTask<typeof Demo>(specifier, 1, "today");
+  // @ts-expect-error -- a default export's takes a bigint
+  new InfoTask<DefaultModule>(specifier, 1, 1);
+  // @ts-expect-error -- a module without anything to run takes nothing
+  new InfoTask<{ x: number }>(specifier, 1, 1);
+  assertEquals(new InfoTask(specifier, 1, "any", 2, "thing").args.length, 3);
+});
+
+Deno.test("push, run, map and callbacks infer the result", () => {
+  const _never = (mp: MultiProcess, task: InfoTask<FunctionModule>) => {
+    const pushed = mp.push(task, {
+      callback: (value, outcome) => {
+        is<Equal<typeof value, number>>();
+        is<Equal<typeof outcome, Outcome<number>>>();
+      },
+    });
+    is<Equal<typeof pushed, Promise<Outcome<number>>>>();
+    const value = mp.run(task);
+    is<Equal<typeof value, Promise<number>>>();
+    const mapped = mp.map([1, 2], (n) => new InfoTask<DefaultModule>("./x.ts", 1, BigInt(n)), {
+      callback: (value) => is<Equal<typeof value, string>>(),
+    });
+    is<Equal<typeof mapped, AsyncGenerator<Outcome<string>, void, undefined>>>();
+    const untyped = mp.run(new InfoTask("./x.ts", 1, 1));
+    is<Equal<typeof untyped, Promise<unknown>>>();
+    // @ts-expect-error -- the value is a number
+    mp.push(task, { callback: (value: string) => value });
+    // @ts-expect-error -- an outcome has a value only when it is ok
+    pushed.then((outcome) => outcome.value);
+    // @ts-expect-error -- not a task
+    mp.push({ specifier: "./x.ts", timeout: 1, args: [] });
+    // @ts-expect-error -- no such option
+    mp.push(task, { prio: 1 });
+  };
+});
