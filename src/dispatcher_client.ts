@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { setImmediate } from "node:timers";
 import { Buffer, decode } from "./codec.ts";
 import type { InfoTask } from "./info_task.ts";
 import { refuseLossy } from "./lossy.ts";
@@ -25,6 +26,9 @@ const MAX_BATCH = 256;
 
 /** How long the nursery has to end the workers, in milliseconds. */
 const NURSERY_MS = 500;
+
+/** How long outcomes are handled at a stretch before timers and requests have their turn, in milliseconds. */
+const SLICE_MS = 4;
 
 /** Who hears of what comes from the dispatcher. */
 export interface DispatcherEvents {
@@ -53,6 +57,12 @@ export class DispatcherClient {
   readonly #batch = new RecordWriter();
   #batchAt = 0;
   #flushing = false;
+  #backlog: ToEntry[] = [];
+  /** How far the first of them is read. */
+  #reading: { buffer: Buffer; at: number } | undefined;
+  #paused = false;
+  #sliceStart = 0;
+  #sliceEnd = 0;
   #lastSpecifier = "";
   #lastModule = -1;
 
@@ -64,7 +74,7 @@ export class DispatcherClient {
       events,
     );
     this.#nursery = startWorker(new URL("./nursery_worker.ts", import.meta.url), `${name} nursery`, events);
-    this.#dispatcher.onmessage = ({ data }: MessageEvent<ToEntry>) => this.#receive(data);
+    this.#dispatcher.onmessage = ({ data }: MessageEvent<ToEntry>) => this.#take(data);
     const { port1, port2 } = new MessageChannel();
     this.#nursery.postMessage({ port: port1 }, [port1]);
     this.post({ type: "hello", version: PROTOCOL_VERSION, options, nursery: port2 }, [port2]);
@@ -168,22 +178,62 @@ export class DispatcherClient {
     this.post({ type: "push", task: data, at: now() }, transfer);
   }
 
-  #receive(message: ToEntry): void {
+  /**
+   * Handles messages in slices: Deno hands over all that have come before it turns to timers and requests again, and
+   * with them go the callbacks.
+   */
+  #take(message: ToEntry): void {
+    this.#backlog.push(message);
+    if (this.#paused) return;
+    const now = performance.now();
+    if (now - this.#sliceEnd > 1) this.#sliceStart = now;
+    this.#drain();
+  }
+
+  #drain(): void {
+    let next = 0;
+    while (next < this.#backlog.length && !this.#sliceOver()) {
+      if (this.#receive(this.#backlog[next]!)) next++;
+    }
+    this.#backlog = this.#backlog.slice(next);
+    this.#sliceEnd = performance.now();
+    this.#paused = this.#backlog.length > 0;
+    if (!this.#paused) return;
+    setImmediate(() => {
+      this.#sliceStart = performance.now();
+      this.#drain();
+    });
+  }
+
+  #sliceOver(): boolean {
+    return performance.now() - this.#sliceStart >= SLICE_MS;
+  }
+
+  /** Handles a message, or as much of it as there is time for: false if there is more. */
+  #receive(message: ToEntry): boolean {
     switch (message.type) {
       case "outcomes":
-        return this.#read(new Buffer(message.buffer), message.length);
+        this.#reading ??= { buffer: new Buffer(message.buffer), at: 0 };
+        if (!this.#read(this.#reading, message.length)) return false;
+        this.#reading = undefined;
+        return true;
       case "outcome":
-        return this.#events.outcome(message.outcome);
+        this.#events.outcome(message.outcome);
+        return true;
       default:
-        return this.#events.message(message);
+        this.#events.message(message);
+        return true;
     }
   }
 
-  #read(buffer: Buffer, length: number): void {
+  #read(reading: { buffer: Buffer; at: number }, length: number): boolean {
+    const { buffer } = reading;
     const { words } = buffer;
-    for (let at = 0; at < length; at += words[at]!) {
+    for (let count = 1; reading.at < length; count++) {
+      const { at } = reading;
       buffer.at = 4 * (at + OutcomeRecord.header);
       const value = decode(buffer);
+      reading.at += words[at]!;
       this.#events.value(
         OutcomeRecord.id(words, at),
         OutcomeRecord.worker(words, at),
@@ -193,7 +243,9 @@ export class DispatcherClient {
         OutcomeRecord.ranMs(words, at),
         value,
       );
+      if (count % 8 === 0 && this.#sliceOver()) return reading.at >= length;
     }
+    return true;
   }
 }
 

@@ -20,6 +20,20 @@ data.port = data.memory = undefined;
 
 const post = port.postMessage.bind(port);
 const exitProcess = process.exit.bind(process);
+hidePort();
+
+/**
+ * Deno calls these with the port, or with an event that has it as its target, when a message arrives (seen up to
+ * 2.9.6): a task that patched them would get hold of it, and could answer for other tasks.
+ */
+function hidePort(): void {
+  Object.defineProperty(port, "dispatchEvent", { value: EventTarget.prototype.dispatchEvent });
+  for (const prototype of [Event.prototype, MessageEvent.prototype]) {
+    for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+      if (get !== undefined) Object.defineProperty(prototype, name, { configurable: false });
+    }
+  }
+}
 
 /** In shared memory: see `shared.ts`. */
 class ThreadSeat extends SharedSeat implements Seat {
