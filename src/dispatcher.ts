@@ -22,11 +22,12 @@ import {
   type ToEntry,
   type ToNursery,
 } from "./protocol.ts";
-import type { Batch } from "./queue.ts";
 import { OutcomeRecord, RecordWriter, ResultRecord, RunRecord, TaskRecord } from "./records.ts";
+import { RecordBatch, RunTask } from "./run_task.ts";
 import { createLink } from "./runtime/link.ts";
 import type { WorkerLink } from "./runtime/port.ts";
-import { type Command, type Event, type Result, Scheduler, type Task } from "./scheduler.ts";
+import { Scheduler } from "./scheduler.ts";
+import type { Command, Event, Result } from "./scheduling.ts";
 import { Watch } from "./watch.ts";
 
 /** How the dispatcher reaches the entry. */
@@ -42,81 +43,6 @@ const DEATH_MS = 250;
 const MAX_RING_WORDS = 1 << 14;
 
 const now = () => performance.timeOrigin + performance.now();
-
-class RunTask implements Task {
-  readonly id: number;
-  readonly module: number;
-  readonly timeout: number;
-  readonly pushedAt: number;
-  readonly data: TaskData | undefined;
-  /** Its record, where it has no data of its own. */
-  readonly words: Int32Array | undefined;
-  readonly at: number;
-  attempts = 0;
-  /** The last attempt whose beginning was told to who watches. */
-  begun = 0;
-  seq = 0;
-  state: Task["state"] = "queued";
-  cancelled = false;
-
-  constructor(
-    id: number,
-    module: number,
-    timeout: number,
-    pushedAt: number,
-    from: TaskData | Int32Array,
-    at: number,
-  ) {
-    this.id = id;
-    this.module = module;
-    this.timeout = timeout;
-    this.pushedAt = pushedAt;
-    this.data = from instanceof Int32Array ? undefined : from;
-    this.words = from instanceof Int32Array ? from : undefined;
-    this.at = at;
-  }
-
-  get priority(): number {
-    return this.data?.priority ?? 0;
-  }
-
-  get softTimeout(): number | undefined {
-    return this.data?.softTimeout;
-  }
-
-  get retry(): TaskData["retry"] {
-    return this.data?.retry;
-  }
-}
-
-/** Tasks as they came, made into objects when their turn comes. */
-class RecordBatch implements Batch<RunTask> {
-  left: number;
-  readonly #words: Int32Array;
-  readonly #pushedAt: number;
-  #at = 0;
-
-  constructor(buffer: ArrayBuffer, count: number, pushedAt: number) {
-    this.#words = new Int32Array(buffer);
-    this.left = count;
-    this.#pushedAt = pushedAt;
-  }
-
-  shift(): RunTask {
-    const words = this.#words;
-    const at = this.#at;
-    this.left--;
-    this.#at += words[at]!;
-    return new RunTask(
-      TaskRecord.id(words, at),
-      TaskRecord.module(words, at),
-      TaskRecord.timeout(words, at),
-      this.#pushedAt,
-      words,
-      at,
-    );
-  }
-}
 
 /** The end of a run: a record, or a message. */
 interface RunResult extends Result {

@@ -1,14 +1,7 @@
 import { Callbacks } from "./callbacks.ts";
 import { DispatcherClient } from "./dispatcher_client.ts";
 import { rebuildError } from "./error_data.ts";
-import {
-  PoolStateError,
-  QueueFullError,
-  TaskCancelledError,
-  TaskLoadError,
-  TaskTimeoutError,
-  WorkerCrashError,
-} from "./errors.ts";
+import { PoolStateError, QueueFullError, WorkerCrashError } from "./errors.ts";
 import { EventHub, type PoolEvent } from "./events.ts";
 import { mapOutcomes } from "./map.ts";
 import { InfoTask, resolveSpecifier, show, type ValueOf } from "./info_task.ts";
@@ -22,6 +15,7 @@ import {
   readPushOptions,
 } from "./options.ts";
 import type { ErrorOutcome, Outcome, Stats, Status, Summary } from "./outcome.ts";
+import { cancelled, errorOf, shortName, withTask } from "./outcome_error.ts";
 import { Pending, PendingTable } from "./pending.ts";
 import type { OutcomeData, StatsData, ToEntry } from "./protocol.ts";
 import { findConfig } from "./runtime/child_config.ts";
@@ -412,37 +406,11 @@ export class MultiProcess implements AsyncDisposable {
       waitedMs: data.waitedMs,
       ranMs: data.ranMs,
     };
+    const reason = this.#terminated ? this.#terminated.reason : pending.options?.signal?.reason;
     const outcome: Outcome = data.status === "ok"
       ? { status: "ok", value: data.value, ...facts }
-      : { status: data.status, error: this.#errorOf(data, pending), ...facts };
+      : { status: data.status, error: errorOf(data, task, reason), ...facts };
     this.#settle(outcome, pending, data.callbacks);
-  }
-
-  #errorOf(data: OutcomeData, { task, options }: Pending): Error {
-    const what = `Task ${data.id} (${shortName(task)})`;
-    if (data.error !== undefined) return withTask(rebuildError(data.error), task);
-    if (data.load !== undefined) {
-      const { message, cause } = data.load;
-      const reason = cause === undefined ? "" : `: ${cause.message}`;
-      return new TaskLoadError(message + reason, { task, ...(cause && { cause: rebuildError(cause) }) });
-    }
-    if (data.limit !== undefined) {
-      const { loading, timeout } = data.limit;
-      const message = loading
-        ? `${what} was stopped: its module was still loading after ${timeout} ms (loadTimeout)`
-        : `${what} was stopped: it ran longer than its limit of ${timeout} ms`;
-      const cause = new DOMException("Signal timed out.", "TimeoutError");
-      return new TaskTimeoutError(message, timeout, { task, cause });
-    }
-    if (data.death !== undefined) {
-      const { message, reason, exitCode, error } = data.death;
-      const how = data.attempts === 0 ? "was not run: its worker" : "crashed: its worker";
-      return new WorkerCrashError(`${what} ${how} ${message}`, reason, exitCode, {
-        task,
-        ...(error && { cause: rebuildError(error) }),
-      });
-    }
-    return cancelled(data.id, task, this.#terminated ? this.#terminated.reason : options?.signal?.reason);
   }
 
   #onMessage(message: Exclude<ToEntry, { type: "outcome" | "outcomes" }>): void {
@@ -673,34 +641,12 @@ export class MultiProcess implements AsyncDisposable {
   }
 }
 
-function cancelled(id: number, task: InfoTask, cause: unknown): TaskCancelledError {
-  return new TaskCancelledError(`Task ${id} (${shortName(task)}) was cancelled`, { task, cause });
-}
-
 const now = () => performance.timeOrigin + performance.now();
 
 /** What `onCallbackError` is told of a task that goes on. */
 function progressing(taskId: number, task: InfoTask): Outcome {
   const error = new Error("The task has not ended: its onProgress threw");
   return { status: "failed", error, task, taskId, workerId: undefined, attempts: 0, waitedMs: 0, ranMs: 0 };
-}
-
-/** The end of the specifier: enough to know the task by. */
-function shortName({ specifier }: InfoTask): string {
-  return specifier.startsWith("data:")
-    ? specifier.length > 40 ? `${specifier.slice(0, 40)}…` : specifier
-    : specifier.slice(specifier.lastIndexOf("/") + 1);
-}
-
-/** Every error given to an error callback has `task`. */
-function withTask(thrown: unknown, task: InfoTask): Error {
-  const error = thrown instanceof Error ? thrown : new Error("The task threw", { cause: thrown });
-  try {
-    Object.defineProperty(error, "task", { value: task, configurable: true, writable: true });
-  } catch {
-    // A frozen error, thrown by a getter among the arguments.
-  }
-  return error;
 }
 
 function emptyStats(): StatsData {

@@ -1,3 +1,5 @@
+import { BinaryHeap } from "@std/data-structures";
+
 /** A task that waits, as the queue needs to know it. */
 export interface Queued {
   readonly id: number;
@@ -31,7 +33,8 @@ export class TaskQueue<T extends Queued> {
   #returned: T[] = [];
   #batches: (Batch<T> | T)[] = [];
   #head = 0;
-  #heap = new Heap<T>();
+  #urgent = new BinaryHeap<Keyed<T>>(byKey);
+  #pushed = 0;
   #size = 0;
   /** The next task of priority 0, made already so that its key can be seen. */
   #next: T | undefined;
@@ -44,7 +47,7 @@ export class TaskQueue<T extends Queued> {
   push(task: T): void {
     this.#size++;
     if (task.priority === 0) this.#batches.push(task);
-    else this.#heap.push(task, key(task));
+    else this.#urgent.push({ task, key: key(task), order: this.#pushed++ });
   }
 
   pushBatch(batch: Batch<T>): void {
@@ -66,9 +69,9 @@ export class TaskQueue<T extends Queued> {
   /** The task that `shift` would take. */
   peek(): T | undefined {
     const returned = this.#peekReturned();
-    if (returned !== undefined && this.#heap.size === 0) return returned;
+    if (returned !== undefined && this.#urgent.length === 0) return returned;
     const first = returned ?? this.#peekPlain();
-    const urgent = this.#peekHeap();
+    const urgent = this.#peekUrgent();
     if (first === undefined || urgent === undefined) return first ?? urgent;
     return key(urgent) > key(first) ? urgent : first;
   }
@@ -80,7 +83,7 @@ export class TaskQueue<T extends Queued> {
     this.#size--;
     if (this.#returned.at(-1) === task) this.#returned.pop();
     else if (this.#next === task) this.#next = undefined;
-    else this.#heap.pop();
+    else this.#urgent.pop();
     return task;
   }
 
@@ -90,10 +93,10 @@ export class TaskQueue<T extends Queued> {
     return returned[returned.length - 1];
   }
 
-  #peekHeap(): T | undefined {
-    const heap = this.#heap;
-    while (heap.size > 0 && heap.peek()!.cancelled) heap.pop();
-    return heap.peek();
+  #peekUrgent(): T | undefined {
+    const urgent = this.#urgent;
+    while (urgent.peek()?.task.cancelled) urgent.pop();
+    return urgent.peek()?.task;
   }
 
   #peekPlain(): T | undefined {
@@ -128,50 +131,14 @@ function key(task: Queued): number {
   return task.priority - task.pushedAt * AGING;
 }
 
-/** A binary heap: the largest key first, first in first out among equals. */
-class Heap<T> {
-  #items: { value: T; key: number; order: number }[] = [];
-  #pushed = 0;
-
-  get size(): number {
-    return this.#items.length;
-  }
-
-  peek(): T | undefined {
-    return this.#items[0]?.value;
-  }
-
-  push(value: T, key: number): void {
-    const items = this.#items;
-    const item = { value, key, order: this.#pushed++ };
-    let at = items.length;
-    items.push(item);
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!before(item, items[parent]!)) break;
-      items[at] = items[parent]!;
-      at = parent;
-    }
-    items[at] = item;
-  }
-
-  pop(): void {
-    const items = this.#items;
-    const item = items.pop();
-    if (item === undefined || items.length === 0) return;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= items.length) break;
-      if (child + 1 < items.length && before(items[child + 1]!, items[child]!)) child++;
-      if (!before(items[child]!, item)) break;
-      items[at] = items[child]!;
-      at = child;
-    }
-    items[at] = item;
-  }
+/** A task with its place in the order. */
+interface Keyed<T> {
+  task: T;
+  key: number;
+  order: number;
 }
 
-function before(a: { key: number; order: number }, b: { key: number; order: number }): boolean {
-  return a.key > b.key || (a.key === b.key && a.order < b.order);
+/** The largest key first, first in first out among equals. */
+function byKey(a: Keyed<unknown>, b: Keyed<unknown>): number {
+  return b.key - a.key || a.order - b.order;
 }

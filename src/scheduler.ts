@@ -13,94 +13,13 @@
  * @module
  */
 import { Histogram } from "./histogram.ts";
-import type { DeathData, RetryData, Running, StatsData } from "./protocol.ts";
-import { type Batch, type Queued, TaskQueue } from "./queue.ts";
-
-/** A task, as far as scheduling is concerned. */
-export interface Task extends Queued {
-  readonly module: number;
-  /** The time limit of a run. */
-  readonly timeout: number;
-  readonly softTimeout: number | undefined;
-  readonly retry: RetryData | undefined;
-  /** How often it was started. */
-  attempts: number;
-  /** Its number on the worker that it was handed to. */
-  seq: number;
-  state: "queued" | "offered" | "waiting" | "settled";
-  cancelled: boolean;
-}
-
-/** The policy's numbers, see `MultiProcessOptions`. */
-export interface SchedulerOptions {
-  size: number;
-  minSize: number;
-  idleTimeout: number;
-  spares: number;
-  maxTasksPerWorker: number;
-  loadTimeout: number;
-  killGrace: number;
-  maxZombies: number;
-  /** Restarts a second, beyond a burst of 3, for workers that died without being told to. */
-  restarts: number;
-  /** The most tasks a worker holds at once: 1 where it cannot share memory with the dispatcher. */
-  maxOffered: number;
-  /** The largest difference between the numbers of two tasks that a worker holds. */
-  maxSpan: number;
-}
-
-/** The end of a run, as the worker tells it. */
-export interface Result {
-  readonly seq: number;
-  readonly ok: boolean;
-  readonly callbacks: number | undefined;
-  readonly startedAt: number;
-  readonly endedAt: number;
-}
-
-/** What the scheduler is told. */
-export type Event<T extends Task, R extends Result> =
-  | { type: "batch"; batch: Batch<T> }
-  | { type: "push"; task: T }
-  | { type: "cancel"; task: T }
-  | { type: "ready"; worker: number }
-  | { type: "results"; worker: number; results: readonly R[] }
-  | { type: "looked"; worker: number; running: Running | undefined }
-  /** The answer to `take-back`: the numbers of the tasks that the worker had not begun. */
-  | { type: "taken-back"; worker: number; seqs: readonly number[] }
-  /** The worker has ended; its results were told before, and these are the tasks it had not begun. */
-  | { type: "gone"; worker: number; death: DeathData; unclaimed: readonly number[] }
-  /** Workers started before this lack something that the tasks to come need. */
-  | { type: "renew" }
-  | { type: "tick" }
-  | { type: "stop" }
-  | { type: "terminate" };
-
-/** Why a task ended without a result. */
-export type Verdict =
-  | { status: "timed-out"; limit: { loading: boolean; timeout: number } }
-  | { status: "crashed"; death: DeathData }
-  | { status: "cancelled" };
-
-/** What the dispatcher is told to do. */
-export type Command<T extends Task, R extends Result> =
-  | { type: "spawn"; worker: number }
-  | { type: "offer"; worker: number; tasks: readonly T[] }
-  | { type: "take-back"; worker: number; seqs: readonly number[] }
-  | { type: "look"; worker: number }
-  /** Have the worker looked at then, or earlier. */
-  | { type: "watch"; worker: number; at: number }
-  | { type: "abort"; worker: number; seq: number }
-  | { type: "finish"; task: T; worker: number; result: R; waitedMs: number }
-  | { type: "settle"; task: T; worker: number | undefined; verdict: Verdict; waitedMs: number; ranMs: number }
-  /** Ask the worker to close; cleanly where it is idle. */
-  | { type: "close"; worker: number; clean: boolean; task?: T | undefined }
-  | { type: "kill"; worker: number }
-  /** The pool is warm. */
-  | { type: "warm" }
-  /** The pool cannot start. */
-  | { type: "broken"; death: DeathData }
-  | { type: "closed" };
+import { ModuleBook } from "./module_book.ts";
+import { Offered } from "./offered.ts";
+import type { DeathData, Running, StatsData } from "./protocol.ts";
+import { TaskQueue } from "./queue.ts";
+import { RESTART_BURST, RestartBudget } from "./restart_budget.ts";
+import { RetryList } from "./retry_list.ts";
+import type { Command, Event, Result, SchedulerOptions, Task, Verdict } from "./scheduling.ts";
 
 type WorkerState<T extends Task> =
   | { phase: "starting" }
@@ -119,15 +38,6 @@ interface WorkerRecord<T extends Task> {
   nextSeq: number;
 }
 
-interface ModuleRecord {
-  /** How long a run takes, about: a geometric mean that follows. Undefined before the first. */
-  estimate: number | undefined;
-  callbacks: number | undefined;
-  /** Workers it has ended since a run of it last returned. */
-  crashes: number;
-  broken?: { until: number; death: DeathData };
-}
-
 /** Work that is handed out at once is expected to take about this long. */
 const BATCH_MS = 1;
 /** A task expected to run longer than this is handed out only to a free worker. */
@@ -140,18 +50,15 @@ const CLAIM_MS = 1_000;
 const WATCH_MS = 500;
 /** Failed starts in a row after which waiting tasks fail. */
 const MAX_FAILED_STARTS = 3;
-/** Restarts allowed in one burst. */
-const RESTART_BURST = 3;
-/** How long a module that keeps ending workers is refused. */
-const BROKEN_MS = 1_000;
 
 /** See the module's description. */
 export class Scheduler<T extends Task, R extends Result> {
   readonly #options: SchedulerOptions;
   readonly #workers = new Map<number, WorkerRecord<T>>();
-  readonly #modules: ModuleRecord[] = [];
+  readonly #modules = new ModuleBook();
   readonly #queue = new TaskQueue<T>();
-  #retries: { at: number; task: T }[] = [];
+  readonly #retries = new RetryList<T>();
+  readonly #restarts: RestartBudget;
   #idle: WorkerRecord<T>[] = [];
   #commands: Command<T, R>[] = [];
   #spawned = 0;
@@ -166,12 +73,11 @@ export class Scheduler<T extends Task, R extends Result> {
   #closed = false;
   #failedStarts = 0;
   #generation = 0;
-  #tokens = RESTART_BURST;
-  #refilledAt = 0;
   #wake = Infinity;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
+    this.#restarts = new RestartBudget(options.restarts);
   }
 
   /** When to call `handle` with a `tick` at the latest. */
@@ -181,7 +87,6 @@ export class Scheduler<T extends Task, R extends Result> {
 
   /** Starts the workers. */
   start(now: number): Command<T, R>[] {
-    this.#refilledAt = now;
     this.#staff(now);
     this.#warmUp();
     return this.#take();
@@ -253,7 +158,7 @@ export class Scheduler<T extends Task, R extends Result> {
     }
     return {
       workers: { starting: this.#starting, idle: this.#idle.length, busy: this.#busy, stopping },
-      queued: this.#queue.size + this.#retries.length + held,
+      queued: this.#queue.size + this.#retries.size + held,
       running,
       zombies,
       spawned: this.#spawned,
@@ -278,17 +183,13 @@ export class Scheduler<T extends Task, R extends Result> {
 
   /** Which callbacks a module has; undefined while no worker has loaded it. */
   callbacks(module: number): number | undefined {
-    return this.#modules[module]?.callbacks;
+    return this.#modules.callbacks(module);
   }
 
   #take(): Command<T, R>[] {
     const commands = this.#commands;
     this.#commands = [];
     return commands;
-  }
-
-  #module(index: number): ModuleRecord {
-    return this.#modules[index] ??= { estimate: undefined, callbacks: undefined, crashes: 0 };
   }
 
   #wakeBy(at: number): void {
@@ -316,7 +217,8 @@ export class Scheduler<T extends Task, R extends Result> {
         this.#settle(task, undefined, { status: "cancelled" }, now, 0);
         return;
       case "waiting":
-        this.#retries = this.#retries.filter((retry) => retry.task !== task);
+        task.cancelled = true;
+        this.#retries.forget();
         this.#settle(task, undefined, { status: "cancelled" }, now, 0);
         return;
       case "offered":
@@ -350,11 +252,9 @@ export class Scheduler<T extends Task, R extends Result> {
   }
 
   #finish(task: T, worker: WorkerRecord<T>, result: R, now: number): void {
-    const module = this.#module(task.module);
     const ranMs = Math.max(0, result.endedAt - result.startedAt);
-    if (result.callbacks !== undefined) module.callbacks = result.callbacks;
-    module.estimate = follow(module.estimate, ranMs);
-    module.crashes = 0;
+    if (result.callbacks !== undefined) this.#modules.loaded(task.module, result.callbacks);
+    this.#modules.ran(task.module, ranMs);
     task.attempts++;
     // What comes after the deadline is a timeout, also when nobody had noticed yet.
     if (ranMs > task.timeout) {
@@ -391,12 +291,9 @@ export class Scheduler<T extends Task, R extends Result> {
     const { retry } = task;
     if (retry === undefined || task.attempts >= retry.maxAttempts || !retry.on.includes(status)) return false;
     if (task.cancelled || this.#closing !== undefined) return false;
-    const wait = Math.min(retry.maxTimeout, retry.minTimeout * retry.multiplier ** (task.attempts - 1));
-    // Spread by the task's id, not at random: the same history gives the same commands.
-    const at = now + wait * (1 - retry.jitter * spread(task.id + task.attempts * 0.618));
     task.state = "waiting";
-    this.#retries.push({ at, task });
-    this.#wakeBy(at);
+    this.#retries.add(task, retry, now);
+    this.#wakeBy(this.#retries.dueAt);
     return true;
   }
 
@@ -516,7 +413,7 @@ export class Scheduler<T extends Task, R extends Result> {
       if (now < since + CLAIM_MS) {
         this.#watch(
           worker,
-          Math.min(since + CLAIM_MS, now + Math.min(offered.shortest(), this.#options.loadTimeout)),
+          Math.min(since + CLAIM_MS, now + Math.min(offered.shortest(), this.#options.loadTimeout, WATCH_MS)),
         );
       } else if (this.#options.maxOffered === 1) {
         this.#stopStuck(worker, now);
@@ -527,7 +424,7 @@ export class Scheduler<T extends Task, R extends Result> {
       return;
     }
     worker.state.stuck = false;
-    if (running.callbacks !== undefined) this.#module(task.module).callbacks = running.callbacks;
+    if (running.callbacks !== undefined) this.#modules.loaded(task.module, running.callbacks);
     const limit = running.loading ? this.#options.loadTimeout : task.timeout;
     const ranMs = now - running.since;
     // Compared as a moment, like the watch that is set for it: a difference could round to just below the limit.
@@ -553,7 +450,11 @@ export class Scheduler<T extends Task, R extends Result> {
       : Infinity;
     this.#watch(
       worker,
-      Math.min(running.since + limit, soft, now + Math.min(offered.shortest(), this.#options.loadTimeout)),
+      Math.min(
+        running.since + limit,
+        soft,
+        now + Math.min(offered.shortest(), this.#options.loadTimeout, WATCH_MS),
+      ),
     );
     if (offered.size > 1 && ranMs > this.#lateAfter(task)) this.#takeBack(worker, worker.state);
   }
@@ -572,7 +473,7 @@ export class Scheduler<T extends Task, R extends Result> {
   }
 
   #lateAfter(task: T): number {
-    return Math.max(LATE_MS, 2 * (this.#module(task.module).estimate ?? 0));
+    return Math.max(LATE_MS, 2 * (this.#modules.estimate(task.module) ?? 0));
   }
 
   /** A child process that begins nothing: its main thread would have told. The task is safe to run elsewhere. */
@@ -594,8 +495,7 @@ export class Scheduler<T extends Task, R extends Result> {
     this.#workers.delete(id);
     const { state } = worker;
     if (state.phase !== "stopping") {
-      this.#refill(now);
-      this.#tokens--;
+      this.#restarts.spend(now);
     }
     switch (state.phase) {
       case "stopping":
@@ -621,11 +521,10 @@ export class Scheduler<T extends Task, R extends Result> {
   }
 
   #crashed(task: T, worker: WorkerRecord<T>, since: number, death: DeathData, now: number): void {
-    const module = this.#module(task.module);
-    module.crashes++;
     // It ends one worker after the other, and faster than they may be started again.
-    if (module.crashes >= this.#options.size + RESTART_BURST && this.#tokens < 0) {
-      module.broken = { until: now + BROKEN_MS, death };
+    const inARow = this.#modules.crashed(task.module);
+    if (inARow >= this.#options.size + RESTART_BURST && this.#restarts.wait(now) > 0) {
+      this.#modules.refuse(task.module, death, now);
     }
     task.attempts++;
     const verdict: Verdict = task.cancelled ? { status: "cancelled" } : { status: "crashed", death };
@@ -672,7 +571,7 @@ export class Scheduler<T extends Task, R extends Result> {
     // All may have been begun: then trying again at once would go on for ever.
     if (now < state.stolenAt + LATE_MS) return this.#wakeBy(state.stolenAt + LATE_MS);
     const first = state.offered.first()!;
-    const estimate = this.#module(first.module).estimate ?? BATCH_MS;
+    const estimate = this.#modules.estimate(first.module) ?? BATCH_MS;
     const behind = state.offered.size - 1;
     if (estimate * behind >= BATCH_MS / 4) {
       state.stolenAt = now;
@@ -700,7 +599,7 @@ export class Scheduler<T extends Task, R extends Result> {
     let expected = 0;
     if (offered !== undefined) {
       const first = offered.first()!;
-      const estimate = this.#module(first.module).estimate;
+      const estimate = this.#modules.estimate(first.module);
       if (
         estimate === undefined || estimate > AHEAD_MS ||
         now - (state as { since: number }).since > this.#lateAfter(first)
@@ -714,7 +613,7 @@ export class Scheduler<T extends Task, R extends Result> {
     while (held + tasks.length < most) {
       const task = this.#nextTask(now);
       if (task === undefined) break;
-      const estimate = this.#module(task.module).estimate;
+      const estimate = this.#modules.estimate(task.module);
       const alone = estimate === undefined || estimate > AHEAD_MS;
       // One is always waiting behind a running one, so that the worker need not wait for the next message.
       if (held + tasks.length > 0 && (alone || (expected + estimate > BATCH_MS && held + tasks.length > 1))) {
@@ -759,10 +658,10 @@ export class Scheduler<T extends Task, R extends Result> {
     for (;;) {
       const task = this.#queue.peek();
       if (task === undefined) return undefined;
-      const module = this.#modules[task.module];
-      if (module?.broken === undefined || module.broken.until <= now) return task;
+      const refused = this.#modules.refused(task.module, now);
+      if (refused === undefined) return task;
       this.#queue.shift();
-      this.#settle(task, undefined, { status: "crashed", death: module.broken.death }, now, 0);
+      this.#settle(task, undefined, { status: "crashed", death: refused }, now, 0);
     }
   }
 
@@ -777,9 +676,9 @@ export class Scheduler<T extends Task, R extends Result> {
       if (alive === 0 && this.#queue.size > 0) this.#failWaiting(tooManyZombies(maxZombies), now);
       return;
     }
-    this.#refill(now);
-    if (this.#tokens < 0) {
-      this.#wakeBy(now + -this.#tokens / this.#options.restarts * 1_000 + 1);
+    const wait = this.#restarts.wait(now);
+    if (wait > 0) {
+      this.#wakeBy(now + wait + 1);
       return;
     }
     for (; missing > 0; missing--) {
@@ -804,12 +703,6 @@ export class Scheduler<T extends Task, R extends Result> {
     return zombies;
   }
 
-  #refill(now: number): void {
-    const gained = (now - this.#refilledAt) / 1_000 * this.#options.restarts;
-    this.#tokens = Math.min(RESTART_BURST, this.#tokens + gained);
-    this.#refilledAt = now;
-  }
-
   #tick(now: number): void {
     this.#wake = Infinity;
     this.#tickRetries(now);
@@ -826,14 +719,11 @@ export class Scheduler<T extends Task, R extends Result> {
   }
 
   #tickRetries(now: number): void {
-    if (this.#retries.length === 0) return;
-    const due = this.#retries.filter((retry) => retry.at <= now).sort((a, b) => a.at - b.at);
-    this.#retries = this.#retries.filter((retry) => retry.at > now);
-    for (const { task } of due) {
+    for (let task = this.#retries.shift(now); task !== undefined; task = this.#retries.shift(now)) {
       task.state = "queued";
       this.#queue.push(task);
     }
-    for (const { at } of this.#retries) this.#wakeBy(at);
+    if (this.#retries.size > 0) this.#wakeBy(this.#retries.dueAt);
   }
 
   /** Ends the workers that had nothing to do for long. */
@@ -884,8 +774,7 @@ export class Scheduler<T extends Task, R extends Result> {
   #close(terminated: boolean, now: number): void {
     if (this.#closing === undefined) this.#closing = { since: now, terminated };
     this.#closing.terminated ||= terminated;
-    for (const { task } of this.#retries) this.#settle(task, undefined, { status: "cancelled" }, now, 0);
-    this.#retries = [];
+    for (const task of this.#retries.drain()) this.#settle(task, undefined, { status: "cancelled" }, now, 0);
     for (const worker of this.#workers.values()) {
       const { state } = worker;
       if (state.phase === "idle") {
@@ -926,87 +815,6 @@ export class Scheduler<T extends Task, R extends Result> {
     for (const worker of this.#workers.keys()) this.#commands.push({ type: "kill", worker });
     this.#commands.push({ type: "closed" });
   }
-}
-
-/** The tasks that a worker holds, in the order it runs them. */
-class Offered<T extends Task> {
-  #tasks: T[];
-  #head = 0;
-
-  constructor(tasks: T[]) {
-    this.#tasks = tasks;
-  }
-
-  get size(): number {
-    return this.#tasks.length - this.#head;
-  }
-
-  first(): T | undefined {
-    return this.#tasks[this.#head];
-  }
-
-  push(task: T): void {
-    this.#tasks.push(task);
-  }
-
-  find(seq: number): T | undefined {
-    const first = this.#tasks[this.#head];
-    if (first === undefined || first.seq === seq) return first;
-    for (let i = this.#head + 1; i < this.#tasks.length; i++) {
-      if (this.#tasks[i]!.seq === seq) return this.#tasks[i];
-    }
-    return undefined;
-  }
-
-  take(seq: number): T | undefined {
-    const first = this.#tasks[this.#head];
-    if (first === undefined) return undefined;
-    if (first.seq === seq) {
-      this.#head++;
-      if (2 * this.#head >= this.#tasks.length) {
-        this.#tasks = this.#tasks.slice(this.#head);
-        this.#head = 0;
-      }
-      return first;
-    }
-    const at = this.#tasks.findIndex((task, i) => i >= this.#head && task.seq === seq);
-    return at < 0 ? undefined : this.#tasks.splice(at, 1)[0];
-  }
-
-  seqs(): number[] {
-    const seqs: number[] = [];
-    for (let i = this.#head; i < this.#tasks.length; i++) seqs.push(this.#tasks[i]!.seq);
-    return seqs;
-  }
-
-  /** The shortest limit of those that wait behind the first. */
-  shortest(): number {
-    let ms = WATCH_MS;
-    for (let i = this.#head + 1; i < this.#tasks.length; i++) {
-      const task = this.#tasks[i]!;
-      ms = Math.min(ms, task.timeout, task.softTimeout ?? Infinity);
-    }
-    return ms;
-  }
-
-  drain(): T[] {
-    const tasks = this.#tasks.slice(this.#head);
-    this.#tasks = [];
-    this.#head = 0;
-    return tasks;
-  }
-}
-
-/** A geometric mean over about the last eight runs: one long run among quick ones does not make them all long. */
-function follow(estimate: number | undefined, ms: number): number {
-  const value = Math.max(ms, 1e-3);
-  return estimate === undefined ? value : estimate * (value / estimate) ** 0.125;
-}
-
-/** A number from 0 to 1 that looks random and is the same for the same input. */
-function spread(n: number): number {
-  const x = Math.sin(n * 12.9898) * 43758.5453;
-  return x - Math.floor(x);
 }
 
 function tooManyZombies(max: number): DeathData {

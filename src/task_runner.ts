@@ -11,6 +11,7 @@ import { Buffer, decode } from "./codec.ts";
 import type { TaskContext } from "./context.ts";
 import { describeError } from "./error_data.ts";
 import { type FromWorker, PROTOCOL_VERSION, type ResultData, type ToWorker } from "./protocol.ts";
+import { Realm } from "./realm.ts";
 import { RecordWriter, ResultRecord } from "./records.ts";
 import { callbackBits, findTarget, splitSpecifier, type Target } from "./task_module.ts";
 import { transferOf } from "./transfer.ts";
@@ -86,6 +87,9 @@ export class TaskRunner {
   /** True while code of a task is on the stack. */
   #inside = false;
   readonly #memoryLimit: number;
+  /** As it was before the first task; what the initializer changes is meant for all. */
+  #realm = new Realm();
+  #retired = false;
 
   /** @param memoryLimit MiB of heap that the runtime was told to allow; `Infinity` for no limit of its own. */
   constructor(seat: Seat, memoryLimit = Infinity) {
@@ -100,6 +104,7 @@ export class TaskRunner {
         const namespace = await import(initializer);
         if (typeof namespace.dispose === "function") this.#dispose = namespace.dispose;
         if (typeof namespace.initialize === "function") await namespace.initialize();
+        this.#realm = new Realm();
       }
     } catch (error) {
       this.#seat.post({ type: "failed-start", error: describeError(error) });
@@ -111,6 +116,8 @@ export class TaskRunner {
 
   /** Takes a message in. */
   receive(message: ToWorker): void {
+    // Its end may take a moment, or be prevented by a task; it claims nothing any more.
+    if (this.#retired && message.type !== "close") return;
     // Deno ends the code that exhausts the heap of a thread, but not the thread (seen up to 2.9.6): no exception, no
     // `finally`, and the task would wait for its limit. That this code runs while that of a task seems to tells.
     if (this.#inside) return this.#outOfMemory();
@@ -177,6 +184,8 @@ export class TaskRunner {
   #loop(): void {
     this.#active = true;
     for (;;) {
+      // Before a task is claimed, not only after one: what a task leaves behind may change the globals while idle.
+      if (this.#realm.spoilt) return this.#retire();
       const run = this.#first;
       if (run === undefined) break;
       this.#first = run.next;
@@ -331,6 +340,15 @@ export class TaskRunner {
     this.#untold = false;
     this.#toldAt = now();
     this.#seat.post({ type: "results" });
+  }
+
+  /** Ends this worker, of which a task has changed what other tasks count on. Its results are told before. */
+  #retire(): void {
+    this.#retired = true;
+    this.#tell();
+    const message = "was replaced, because a task had changed its globals";
+    this.#seat.post({ type: "dying", death: { reason: "exit", exitCode: 0, message } });
+    this.#seat.exit();
   }
 
   #outOfMemory(): void {

@@ -1,13 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { DeathData, RetryData, Running } from "../src/protocol.ts";
-import {
-  type Command,
-  type Event,
-  type Result,
-  Scheduler,
-  type SchedulerOptions,
-  type Task,
-} from "../src/scheduler.ts";
+import { Scheduler } from "../src/scheduler.ts";
+import type { Command, Event, Result, SchedulerOptions, Task } from "../src/scheduling.ts";
 import { random, seed } from "./helpers.ts";
 
 const DEATH: DeathData = { reason: "exit", exitCode: 3, message: "exited with code 3" };

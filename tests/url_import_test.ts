@@ -54,6 +54,7 @@ Deno.test("the package works from a URL, with tasks on the user's disk, also fro
       JSON.stringify({
         imports: {
           "@cm/multiprocess": `${origin}/mod.ts`,
+          "@std/data-structures": `${origin}/.offline/std/data-structures/mod.ts`,
           "@std/async": `${origin}/.offline/std/async/mod.ts`,
           "@std/path": `${origin}/.offline/std/path/mod.ts`,
         },

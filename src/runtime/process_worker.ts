@@ -13,7 +13,11 @@ import { startThread } from "./thread.ts";
 
 /** How often the memory of the process is looked at, in milliseconds. */
 const MEMORY_POLL_MS = 50;
+/** How long the last messages of a thread that has ended are waited for, in milliseconds. */
+const DRAIN_MS = 100;
 const MIB = 2 ** 20;
+
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function send(message: FromWorker): void {
   let bytes: Uint8Array;
@@ -38,11 +42,16 @@ function die(death: DeathData): void {
 function host(initializer: string | undefined, memoryLimit: number | undefined): (message: ToWorker) => void {
   const { port1, port2 } = new MessageChannel();
   port1.on("message", send);
+  // The end of a thread may be told before what it posted last; when its port closes, all has come.
+  const drained = new Promise((resolve) => port1.on("close", resolve));
   startThread(
     { isolation: "thread", initializer, memoryLimit, flags: [], readable: [] },
     port2 as unknown as MessagePort,
     undefined,
-    { gone: die, undeliverable: () => {} },
+    {
+      gone: (death) => void Promise.race([drained, wait(DRAIN_MS)]).then(() => die(death)),
+      undeliverable: () => {},
+    },
   );
   if (memoryLimit !== undefined) watchMemory(memoryLimit);
   return (message) => port1.postMessage(message);

@@ -1,0 +1,60 @@
+import { BinaryHeap } from "@std/data-structures";
+import type { RetryData } from "./protocol.ts";
+import type { Task } from "./scheduling.ts";
+
+/** Tasks that wait for their next attempt. */
+export class RetryList<T extends Task> {
+  readonly #heap = new BinaryHeap<{ task: T; at: number }>((a, b) => a.at - b.at);
+  #size = 0;
+
+  /** How many tasks wait. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** When the first of them is due; `Infinity` if there is none. */
+  get dueAt(): number {
+    return this.#heap.peek()?.at ?? Infinity;
+  }
+
+  add(task: T, retry: RetryData, now: number): void {
+    this.#heap.push({ task, at: now + backOff(task, retry) });
+    this.#size++;
+  }
+
+  /** Counts a waiting task out that has become `cancelled`. */
+  forget(): void {
+    this.#size--;
+  }
+
+  /** Takes a task whose time has come. */
+  shift(now: number): T | undefined {
+    while (this.#heap.length > 0 && this.dueAt <= now) {
+      const { task } = this.#heap.pop()!;
+      if (task.cancelled) continue;
+      this.#size--;
+      return task;
+    }
+    return undefined;
+  }
+
+  /** Takes all, whenever they are due. */
+  drain(): T[] {
+    const tasks: T[] = [];
+    for (let task = this.shift(Infinity); task !== undefined; task = this.shift(Infinity)) tasks.push(task);
+    return tasks;
+  }
+}
+
+/** The back-off of `retry` of `@std/async`: exponential, with a share left to chance. */
+function backOff(task: Task, { minTimeout, maxTimeout, multiplier, jitter }: RetryData): number {
+  const ms = Math.min(maxTimeout, minTimeout * multiplier ** (task.attempts - 1));
+  // Chance by the task's id, not at random: the same history gives the same commands.
+  return ms * (1 - jitter * spread(task.id + task.attempts * 0.618));
+}
+
+/** A number from 0 to 1 that looks random and is the same for the same input. */
+function spread(n: number): number {
+  const x = Math.sin(n * 12.9898) * 43758.5453;
+  return x - Math.floor(x);
+}

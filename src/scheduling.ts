@@ -1,0 +1,93 @@
+/**
+ * What the scheduler is told and what it tells: types only.
+ *
+ * @module
+ */
+import type { DeathData, RetryData, Running } from "./protocol.ts";
+import type { Batch, Queued } from "./queue.ts";
+
+/** A task, as far as scheduling is concerned. */
+export interface Task extends Queued {
+  readonly module: number;
+  /** The time limit of a run. */
+  readonly timeout: number;
+  readonly softTimeout: number | undefined;
+  readonly retry: RetryData | undefined;
+  /** How often it was started. */
+  attempts: number;
+  /** Its number on the worker that it was handed to. */
+  seq: number;
+  state: "queued" | "offered" | "waiting" | "settled";
+  cancelled: boolean;
+}
+
+/** The policy's numbers, see `MultiProcessOptions`. */
+export interface SchedulerOptions {
+  size: number;
+  minSize: number;
+  idleTimeout: number;
+  spares: number;
+  maxTasksPerWorker: number;
+  loadTimeout: number;
+  killGrace: number;
+  maxZombies: number;
+  /** Restarts a second, beyond a burst of 3, for workers that died without being told to. */
+  restarts: number;
+  /** The most tasks a worker holds at once: 1 where it cannot share memory with the dispatcher. */
+  maxOffered: number;
+  /** The largest difference between the numbers of two tasks that a worker holds. */
+  maxSpan: number;
+}
+
+/** The end of a run, as the worker tells it. */
+export interface Result {
+  readonly seq: number;
+  readonly ok: boolean;
+  readonly callbacks: number | undefined;
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
+
+/** What the scheduler is told. */
+export type Event<T extends Task, R extends Result> =
+  | { type: "batch"; batch: Batch<T> }
+  | { type: "push"; task: T }
+  | { type: "cancel"; task: T }
+  | { type: "ready"; worker: number }
+  | { type: "results"; worker: number; results: readonly R[] }
+  | { type: "looked"; worker: number; running: Running | undefined }
+  /** The answer to `take-back`: the numbers of the tasks that the worker had not begun. */
+  | { type: "taken-back"; worker: number; seqs: readonly number[] }
+  /** The worker has ended; its results were told before, and these are the tasks it had not begun. */
+  | { type: "gone"; worker: number; death: DeathData; unclaimed: readonly number[] }
+  /** Workers started before this lack something that the tasks to come need. */
+  | { type: "renew" }
+  | { type: "tick" }
+  | { type: "stop" }
+  | { type: "terminate" };
+
+/** Why a task ended without a result. */
+export type Verdict =
+  | { status: "timed-out"; limit: { loading: boolean; timeout: number } }
+  | { status: "crashed"; death: DeathData }
+  | { status: "cancelled" };
+
+/** What the dispatcher is told to do. */
+export type Command<T extends Task, R extends Result> =
+  | { type: "spawn"; worker: number }
+  | { type: "offer"; worker: number; tasks: readonly T[] }
+  | { type: "take-back"; worker: number; seqs: readonly number[] }
+  | { type: "look"; worker: number }
+  /** Have the worker looked at then, or earlier. */
+  | { type: "watch"; worker: number; at: number }
+  | { type: "abort"; worker: number; seq: number }
+  | { type: "finish"; task: T; worker: number; result: R; waitedMs: number }
+  | { type: "settle"; task: T; worker: number | undefined; verdict: Verdict; waitedMs: number; ranMs: number }
+  /** Ask the worker to close; cleanly where it is idle. */
+  | { type: "close"; worker: number; clean: boolean; task?: T | undefined }
+  | { type: "kill"; worker: number }
+  /** The pool is warm. */
+  | { type: "warm" }
+  /** The pool cannot start. */
+  | { type: "broken"; death: DeathData }
+  | { type: "closed" };
