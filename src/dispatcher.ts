@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { largeBuffers } from "./buffers.ts";
 import { describeError } from "./error_data.ts";
 import {
   type DeathData,
@@ -49,7 +50,6 @@ interface RunResult extends Result {
   readonly words: Int32Array | undefined;
   readonly at: number;
   readonly data: ResultData | undefined;
-  readonly transfer: ArrayBuffer[];
 }
 
 interface WorkerRecord {
@@ -211,9 +211,9 @@ export class Dispatcher {
         return;
       }
       case "take-back": {
-        const { link } = this.#workers.get(command.worker)!;
+        const worker = this.#workers.get(command.worker)!;
         // From the back: the worker is claiming from the front.
-        const seqs = command.seqs.toReversed().filter((seq) => link.takeBack(seq)).reverse();
+        const seqs = command.seqs.toReversed().filter((seq) => this.#takeBack(worker, seq)).reverse();
         return this.#tell({ type: "taken-back", worker: command.worker, seqs });
       }
       case "spawn":
@@ -307,7 +307,7 @@ export class Dispatcher {
       case "undeliverable": {
         const at = now();
         const data = { seq: message.seq, callbacks: 0, startedAt: at, endedAt: at, error: message.error };
-        return this.#tell({ type: "results", worker: worker.id, results: [resultOf(data, [])] });
+        return this.#tell({ type: "results", worker: worker.id, results: [resultOf(data)] });
       }
       default:
         message satisfies never;
@@ -325,7 +325,7 @@ export class Dispatcher {
     worker.watch.end();
     worker.link.end();
     this.#drain(worker);
-    const unclaimed = this.#scheduler!.offered(worker.id).filter((seq) => worker.link.takeBack(seq));
+    const unclaimed = this.#scheduler!.offered(worker.id).filter((seq) => this.#takeBack(worker, seq));
     const death = worker.death ?? { reason: "exit", exitCode: null, message: "exited" };
     this.#workers.delete(worker.id);
     this.#happened?.push({ type: "worker-gone", at: now(), workerId: worker.id });
@@ -354,7 +354,7 @@ export class Dispatcher {
         return this.#tell({
           type: "results",
           worker: worker.id,
-          results: [resultOf(message.result, message.transfer)],
+          results: [resultOf(message.result)],
         });
       case "started": {
         const { seq, loading, callbacks } = message;
@@ -402,6 +402,11 @@ export class Dispatcher {
     }
   }
 
+  #takeBack({ id, link }: WorkerRecord, seq: number): boolean {
+    // Its buffers have left with it.
+    return !this.#scheduler!.taskOf(id, seq)?.exclusive && link.takeBack(seq);
+  }
+
   #drain(worker: WorkerRecord): void {
     const results = this.#read(worker);
     if (results.length > 0) this.#tell({ type: "results", worker: worker.id, results });
@@ -427,7 +432,6 @@ export class Dispatcher {
         words,
         at,
         data: undefined,
-        transfer: [],
       });
     }
     return results;
@@ -477,11 +481,11 @@ export class Dispatcher {
       args: data.args,
     } as const;
     try {
-      worker.link.post(message, last ? data.transfer : []);
+      worker.link.post(message, last ? task.moved : []);
     } catch (error) {
       const at = now();
       const result = { seq, callbacks: 0, startedAt: at, endedAt: at, error: describeError(error) };
-      this.#events.push({ type: "results", worker: worker.id, results: [resultOf(result, [])] });
+      this.#events.push({ type: "results", worker: worker.id, results: [resultOf(result)] });
     }
   }
 
@@ -520,7 +524,7 @@ export class Dispatcher {
     if (error !== undefined) outcome.error = error;
     else if (load !== undefined) outcome.load = load;
     else outcome.value = value;
-    this.#post(outcome, result.transfer);
+    this.#post(outcome, outcome.status === "ok" ? largeBuffers([outcome.value]) : []);
   }
 
   #settle(command: Command<RunTask, RunResult> & { type: "settle" }): void {
@@ -598,11 +602,11 @@ export class Dispatcher {
   }
 }
 
-function resultOf(data: ResultData, transfer: ArrayBuffer[]): RunResult {
+function resultOf(data: ResultData): RunResult {
   const { seq, startedAt, endedAt } = data;
   const ok = data.error === undefined && data.load === undefined;
   const callbacks = data.load === undefined ? data.callbacks : undefined;
-  return { seq, ok, callbacks, startedAt, endedAt, words: undefined, at: 0, data, transfer };
+  return { seq, ok, callbacks, startedAt, endedAt, words: undefined, at: 0, data };
 }
 
 function errorOf(death: DeathData): NonNullable<DeathData["error"]> {

@@ -211,7 +211,7 @@ export type FromWorker =
   | { type: "results" }
   /** Only where there is no shared memory to tell it: the task loads, or runs. */
   | { type: "started"; seq: number; loading: boolean; callbacks: number }
-  | { type: "result"; result: ResultData; transfer: ArrayBuffer[] }
+  | { type: "result"; result: ResultData }
   | { type: "progress"; seq: number; value: unknown; pull: boolean }
   /** The worker is about to end by itself. */
   | { type: "dying"; death: DeathData };

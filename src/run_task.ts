@@ -1,3 +1,4 @@
+import { largeBuffers } from "./buffers.ts";
 import type { TaskData } from "./protocol.ts";
 import type { Batch } from "./queue.ts";
 import { TaskRecord } from "./records.ts";
@@ -14,6 +15,9 @@ export class RunTask implements Task {
   readonly words: Int32Array | undefined;
   readonly at: number;
   attempts = 0;
+  readonly exclusive: boolean;
+  /** Buffers among the arguments that leave with them. */
+  readonly moved: ArrayBuffer[];
   /** The last attempt whose beginning was told to who watches. */
   begun = 0;
   seq = 0;
@@ -35,6 +39,10 @@ export class RunTask implements Task {
     this.data = from instanceof Int32Array ? undefined : from;
     this.words = from instanceof Int32Array ? from : undefined;
     this.at = at;
+    this.moved = this.data === undefined
+      ? []
+      : [...new Set([...this.data.transfer, ...largeBuffers(this.data.args ?? [])])];
+    this.exclusive = this.moved.length > 0;
   }
 
   get priority(): number {

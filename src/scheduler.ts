@@ -415,11 +415,13 @@ export class Scheduler<T extends Task, R extends Result> {
           worker,
           Math.min(since + CLAIM_MS, now + Math.min(offered.shortest(), this.#options.loadTimeout, WATCH_MS)),
         );
-      } else if (this.#options.maxOffered === 1) {
-        this.#stopStuck(worker, now);
+      } else if (this.#options.maxOffered === 1 || worker.state.stuck) {
+        this.#giveUp(worker, now);
       } else {
         worker.state.stuck = true;
         this.#takeBack(worker, worker.state);
+        // It may have begun just now, or hold what cannot be taken back.
+        this.#watch(worker, now + Math.min(first.timeout, this.#options.loadTimeout, WATCH_MS));
       }
       return;
     }
@@ -476,11 +478,19 @@ export class Scheduler<T extends Task, R extends Result> {
     return Math.max(LATE_MS, 2 * (this.#modules.estimate(task.module) ?? 0));
   }
 
-  /** A child process that begins nothing: its main thread would have told. The task is safe to run elsewhere. */
-  #stopStuck(worker: WorkerRecord<T>, now: number): void {
+  /** A worker that begins nothing. What it can no longer run goes to another; what has left for it is lost. */
+  #giveUp(worker: WorkerRecord<T>, now: number): void {
     if (worker.state.phase !== "busy") return;
-    const back = worker.state.offered.drain();
-    for (const task of back) task.state = "queued";
+    const { offered, since } = worker.state;
+    const back: T[] = [];
+    for (const task of offered.drain()) {
+      if (task.exclusive) {
+        this.#crashed(task, worker, since, UNRESPONSIVE, now);
+      } else {
+        task.state = "queued";
+        back.push(task);
+      }
+    }
     this.#queue.unshift(back);
     this.#stop(worker, now);
   }
@@ -614,7 +624,7 @@ export class Scheduler<T extends Task, R extends Result> {
       const task = this.#nextTask(now);
       if (task === undefined) break;
       const estimate = this.#modules.estimate(task.module);
-      const alone = estimate === undefined || estimate > AHEAD_MS;
+      const alone = estimate === undefined || estimate > AHEAD_MS || task.exclusive;
       // One is always waiting behind a running one, so that the worker need not wait for the next message.
       if (held + tasks.length > 0 && (alone || (expected + estimate > BATCH_MS && held + tasks.length > 1))) {
         break;
@@ -816,6 +826,8 @@ export class Scheduler<T extends Task, R extends Result> {
     this.#commands.push({ type: "closed" });
   }
 }
+
+const UNRESPONSIVE: DeathData = { reason: "exit", exitCode: null, message: "did not begin the task" };
 
 function tooManyZombies(max: number): DeathData {
   return {

@@ -13,6 +13,8 @@ export interface Task extends Queued {
   readonly timeout: number;
   readonly softTimeout: number | undefined;
   readonly retry: RetryData | undefined;
+  /** Once handed out it cannot be taken back: it is given to a free worker, with nothing before or behind it. */
+  readonly exclusive: boolean;
   /** How often it was started. */
   attempts: number;
   /** Its number on the worker that it was handed to. */

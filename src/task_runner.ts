@@ -331,7 +331,7 @@ export class TaskRunner {
   }
 
   #post(result: ResultData, transfer: ArrayBuffer[] = []): void {
-    this.#seat.post({ type: "result", result, transfer }, transfer);
+    this.#seat.post({ type: "result", result }, transfer);
   }
 
   /** Tells the dispatcher that there are results in shared memory. */

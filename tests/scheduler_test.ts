@@ -17,6 +17,7 @@ function fake(id: number, more: Partial<FakeTask> = {}): FakeTask {
     timeout: 100,
     softTimeout: undefined,
     retry: undefined,
+    exclusive: false,
     priority: 0,
     pushedAt: 0,
     attempts: 0,

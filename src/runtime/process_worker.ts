@@ -27,7 +27,7 @@ function send(message: FromWorker): void {
     if (message.type !== "result") return;
     const { value: _, ...facts } = message.result;
     const result = { ...facts, error: describeError(error) };
-    bytes = encodeMessage({ type: "message", message: { type: "result", result, transfer: [] } });
+    bytes = encodeMessage({ type: "message", message: { type: "result", result } });
   }
   process.send?.(bytes);
 }

@@ -18,7 +18,10 @@ const { memory, initializer, memoryLimit } = data;
 // Tasks can import `workerData` too, and have no business with the port.
 data.port = data.memory = undefined;
 
-const post = port.postMessage.bind(port);
+const postMessage = port.postMessage.bind(port);
+// Deno iterates over the list, which a task may have made impossible.
+const post = (message: FromWorker, transfer: ArrayBuffer[] = []): void =>
+  transfer.length === 0 ? postMessage(message) : postMessage(message, transfer);
 const exitProcess = process.exit.bind(process);
 hidePort();
 
@@ -37,7 +40,7 @@ function hidePort(): void {
 
 /** In shared memory: see `shared.ts`. */
 class ThreadSeat extends SharedSeat implements Seat {
-  post(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+  post(message: FromWorker, transfer?: ArrayBuffer[]): void {
     post(message, transfer);
   }
 
@@ -63,7 +66,7 @@ class MessageSeat implements Seat {
     return false;
   }
 
-  post(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+  post(message: FromWorker, transfer?: ArrayBuffer[]): void {
     post(message, transfer);
   }
 
