@@ -5,7 +5,8 @@
  * deno task example:cancel [NUMBER]
  * ```
  *
- * Who wins depends on the number: try 1000036000099, 1000000000000000003 × 7, or your own.
+ * NUMBER is by default 2¹⁰³ − 1. Which way is the fastest depends on it: try 1000000007, 1000000016000000063,
+ * 147573952589676412927.
  *
  * @module
  */
@@ -20,9 +21,9 @@ const SEARCHES: Search[] = [
   "Pollard's rho, c = 3",
 ];
 
-const argument = Deno.args[0] ?? "1000000016000000063";
-if (!/^\d{1,30}$/.test(argument) || BigInt(argument) < 2n) {
-  console.error("Usage: deno task example:cancel [NUMBER]\n\nNUMBER is from 2 to 30 digits of nines.");
+const argument = Deno.args[0] ?? String(2n ** 103n - 1n);
+if (!/^\d{1,40}$/.test(argument) || BigInt(argument) < 2n) {
+  console.error("Usage: deno task example:cancel [NUMBER]\n\nNUMBER is above 1 and has 40 digits at most.");
   Deno.exit(2);
 }
 const n = BigInt(argument);
@@ -42,22 +43,29 @@ for (const search of SEARCHES) {
     signal: controller.signal,
     callback: ({ factor, steps }) => {
       const result = factor === n ? `${n} is prime` : `${n} = ${factor} × ${n / factor}`;
-      print("green", "found", search, `${result}, after ${steps.toLocaleString("en")} steps, ${since(startedAt)}`);
+      print(
+        "green",
+        "found",
+        search,
+        `${result}, after ${steps.toLocaleString("en")} steps, ${since(startedAt)}`,
+      );
       // Cancels the others: those that wait will not run, those that run are stopped.
       abortedAt ||= performance.now();
       controller.abort(`${search} was faster`);
     },
     errorCallback: (error, { status }) => {
       if (status !== "cancelled") print("red", status, search, error.message);
-      else print("gray", status, search, `${error.cause}; told ${since(abortedAt)} after that`);
+      else print("gray", status, search, `${error.cause}, told ${since(abortedAt)} after that`);
     },
   });
 }
 
-// Resolves when every search is told and its thread is gone.
+// Resolves when every search has ended, and its thread too.
 const { ok, cancelled } = await mp.stop();
 console.log(
-  ok === 0 ? "\nNone found a factor." : `\n${cancelled} cancelled, and gone ${since(abortedAt)} after the find.`,
+  ok === 0
+    ? "\nNone found a factor."
+    : `\n${cancelled} cancelled, and gone ${since(abortedAt)} after the find.`,
 );
 
 function since(at: number): string {

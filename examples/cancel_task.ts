@@ -36,7 +36,7 @@ const SEARCHES = {
 
   /** Fast if p − 1 has only small factors, for a factor p. */
   "Pollard's p - 1": (n: bigint): Found => {
-    let a = 2n;
+    let a = 3n;
     for (let steps = 2; a !== 0n; steps++) {
       a = power(a, BigInt(steps), n);
       const factor = gcd(a - 1n, n);

@@ -10,16 +10,17 @@ const WORD = /[\p{L}\p{M}\p{N}_]{1,100}/gu;
 /** Gives how often each word occurs, or null if the file is not text. */
 export async function runnable(path: string): Promise<Map<string, number> | null> {
   const words = new Map<string, number>();
-  const count = (word: string) => words.set(word.toLowerCase(), (words.get(word.toLowerCase()) ?? 0) + 1);
+  const count = (word: string) => words.set(word, (words.get(word) ?? 0) + 1);
   const file = await Deno.open(path);
   const pieces = file.readable.pipeThrough(new TextDecoderStream("utf-8", { fatal: true }));
   let rest = "";
   try {
     for await (const piece of pieces) {
       if (piece.includes("\0")) return null;
-      const found = (rest + piece).match(WORD) ?? [];
+      const text = rest + piece.toLowerCase();
+      const found: string[] = text.match(WORD) ?? [];
       // The last word may go on in the next piece.
-      rest = piece.endsWith(found.at(-1)?.at(-1) ?? "\0") ? found.pop()! : "";
+      rest = found.length > 0 && text.endsWith(found.at(-1)!) ? found.pop()! : "";
       found.forEach(count);
     }
   } catch (error) {

@@ -16,10 +16,9 @@ export type ArgsOf<M> = unknown extends M ? unknown[] : Parameters<RunnableOf<M>
  * `unknown` where the task names no type.
  */
 export type ResultOf<M> = unknown extends M ? unknown
-  : ReturnType<RunnableOf<M>> extends
-    | Generator<unknown, infer T, never>
-    | AsyncGenerator<unknown, infer T, never> ? T
-  : Awaited<ReturnType<RunnableOf<M>>>;
+  : ReturnType<RunnableOf<M>> extends infer R
+    ? R extends Generator<unknown, infer T, never> | AsyncGenerator<unknown, infer T, never> ? T : Awaited<R>
+  : never;
 
 /** The value of a task, of the type of the task itself. */
 export type ValueOf<T> = T extends InfoTask<infer M> ? ResultOf<M> : unknown;

@@ -219,3 +219,188 @@ for (const { args, code, message } of REFUSED) {
     assertMatch(ended.stderr, message);
   });
 }
+
+Deno.test("example map.ts counts the words of text files in their order, and skips what is not text", async () => {
+  await withDirectory(async (directory) => {
+    await Deno.mkdir(join(directory, "b"));
+    // The largest is counted last, and printed first. Its words go on from one piece that is read to the next.
+    await Deno.writeTextFile(join(directory, "a.txt"), "déjà ".repeat(200_000));
+    await Deno.writeTextFile(join(directory, "b", "100 %s.txt"), "Two words");
+    await Deno.writeTextFile(join(directory, "c.txt"), "");
+    await Deno.writeFile(join(directory, "d.bin"), Uint8Array.of(97, 0, 98));
+    await Deno.writeFile(join(directory, "e.bin"), Uint8Array.of(97, 0xff, 98));
+
+    const { code, stdout, stderr } = await example("map", [directory]);
+    assertEquals({ code, stderr }, { code: 0, stderr: "" });
+    assertEquals(stdout.replace(/\d+\.\d\d s/, "N s").split("\n"), [
+      "  200,000  a.txt",
+      `        2  ${join("b", "100 %s.txt")}`,
+      "        0  c.txt",
+      "  skipped  d.bin: not text",
+      "  skipped  e.bin: not text",
+      "",
+      "200,002 words in 3 text files, 2 skipped, N s",
+      "",
+      `  200,000  déjà           ${"█".repeat(30)}`,
+      "        1  two            █",
+      "        1  words          █",
+      "",
+    ]);
+  });
+});
+
+Deno.test("example cancel.ts stops the other searches when the first has found a factor", async () => {
+  const { code, stdout, stderr } = await example("cancel", [], [`--allow-read=${PACKAGE}`]);
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+
+  const [title, searches, summary] = stdout.trimEnd().split("\n\n");
+  assertEquals(title, "Who finds a factor of 10141204801825835211973625643007?");
+  const lines = searches!.split("\n");
+  const found = lines.filter((line) =>
+    / = 2550183799 × 3976656429941438590393, after [\d,]+ steps/.test(line)
+  );
+  const cancelled = lines.filter((line) => /^cancelled +.* was faster, told \d+ ms after that$/.test(line));
+  assertEquals(found.length + cancelled.length, 5, stdout);
+  // Only the two that take about as long can both find it, before the first is heard of.
+  assert(found.length >= 1 && cancelled.length >= 3, stdout);
+  assertMatch(summary!, new RegExp(`^${cancelled.length} cancelled, and gone \\d+ ms after the find\\.$`));
+});
+
+Deno.test("example cancel.ts tells a prime, and refuses what is no number", async () => {
+  const prime = await example("cancel", ["1000000007"], [`--allow-read=${PACKAGE}`]);
+  assertEquals({ code: prime.code, stderr: prime.stderr }, { code: 0, stderr: "" });
+  assertMatch(prime.stdout, /^found +trial division +1000000007 is prime, /m);
+
+  for (const wrong of ["1", "-7", "many"]) {
+    const { code, stdout, stderr } = await example("cancel", [wrong], [`--allow-read=${PACKAGE}`]);
+    assertEquals({ code, stdout }, { code: 2, stdout: "" });
+    assertMatch(stderr, /^Usage: /);
+  }
+});
+
+Deno.test("example retry.ts tells every attempt of each task and its one outcome", async () => {
+  const { code, stdout, stderr } = await example("retry", [], [`--allow-read=${PACKAGE}`]);
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+
+  const [lines, summary] = stdout.trimEnd().split("\n\n");
+  const counts = { ok: 0, failed: 0, crashed: 0 };
+  for (const name of ["Ada", "Bob", "Cem", "Dag", "Eve", "Fay"]) {
+    const told = lines!.split("\n").flatMap((line) => line.split(`ms  ${name}  `)[1] ?? []);
+    const [, status, attempts] = told.pop()!.match(/^(ok|failed|crashed) +attempts: ([1-4]), /) ?? [];
+    counts[status as keyof typeof counts]++;
+    assertEquals(
+      told.map((line) => line.trimEnd()),
+      Array.from({ length: Number(attempts) }, (_, i) => `attempt ${i + 1}`),
+    );
+    if (status !== "ok") assertEquals(attempts, "4");
+  }
+  assertEquals(summary, `6 tasks: ${counts.ok} ok, ${counts.failed} failed, ${counts.crashed} crashed`);
+});
+
+const PROGRESS = {
+  "primes below 4,000,000": "283,146",
+  "primes below 8,000,000": "539,777",
+  "primes below 12,000,000": "788,060",
+  "primes below 16,000,000": "1,031,130",
+  "longest Collatz chain below 60,000": "52,527",
+  "longest Collatz chain below 120,000": "106,239",
+  "longest Collatz chain below 180,000": "156,159",
+  "longest Collatz chain below 240,000": "230,631",
+};
+
+Deno.test("example progress.ts prints plain lines where the output is no terminal", async () => {
+  const { code, stdout, stderr } = await example("progress", [], [`--allow-read=${PACKAGE}`]);
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+
+  const [lines, summary] = stdout.trimEnd().split("\n\n");
+  const results: string[] = [];
+  for (const line of lines!.split("\n")) {
+    const match = line.match(/^worker \d+ +(started|ok|\d\d %) +(.+)$/);
+    assert(match, line);
+    if (match[1] === "ok") results.push(match[2]!.replace(/ \(\d+ ms\)$/, ""));
+  }
+  const expected = Object.entries(PROGRESS).map(([title, value]) => `${title}: ${value}`);
+  assertEquals(results.toSorted(), expected.toSorted());
+  assertMatch(lines!, / \d\d % /);
+  assertMatch(summary!, /^8 of 8 tasks ok in \d+\.\d\d s$/);
+});
+
+Deno.test({
+  name: "example progress.ts changes its lines in place on a terminal, and leaves none of them behind",
+  // The `script` there makes a terminal, and has these options.
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    const path = join(PACKAGE, "examples", "progress.ts");
+    const command = `"${Deno.execPath()}" run --no-prompt "--allow-read=${PACKAGE}" "${path}"`;
+    let output;
+    try {
+      output = await new Deno.Command("script", {
+        args: ["--quiet", "--return", "--command", command, "/dev/null"],
+        env: { NO_COLOR: "1", TERM: "xterm" },
+        stdin: "null",
+      }).output();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return;
+      throw error;
+    }
+    const text = new TextDecoder().decode(output.stdout).replaceAll("\r\n", "\n");
+    assertEquals(output.code, 0, text);
+    assertMatch(text, /worker \d+ +█+░+ +\d+ % /);
+
+    // What stays on the screen.
+    const screen: string[] = [];
+    for (const line of text.split("\n")) {
+      // deno-lint-ignore no-control-regex
+      const [, moves, rest] = line.match(/^((?:\x1b\[\d+A\x1b\[J)*)(.*)$/)!;
+      // deno-lint-ignore no-control-regex
+      for (const [, up] of moves!.matchAll(/\x1b\[(\d+)A/g)) screen.splice(-Number(up));
+      screen.push(rest!);
+    }
+    assertEquals(screen.filter((line) => /^worker \d+ +ok /.test(line)).length, 8, text);
+    assertEquals(screen.filter((line) => line !== "" && !/^worker \d+ +ok /.test(line)).length, 1, text);
+    assertMatch(screen.join("\n"), /\n\n8 of 8 tasks ok in \d+\.\d\d s\n$/);
+  },
+});
+
+Deno.test("example pipeline.ts takes every file through its stages, and sums them up", async () => {
+  await withDirectory(async (directory) => {
+    await Deno.mkdir(join(directory, "deep"));
+    await Deno.writeTextFile(join(directory, "poor"), "no ".repeat(1_000));
+    await Deno.writeTextFile(join(directory, "deep", "rich"), "Every word occurs here once");
+    await Deno.writeFile(join(directory, "binary"), Uint8Array.of(97, 0, 98));
+    // More than may be inside at a time.
+    for (let i = 10; i < 60; i++) await Deno.writeTextFile(join(directory, `empty ${i}`), "");
+
+    const { code, stdout, stderr } = await example("pipeline", [directory]);
+    assertEquals({ code, stderr }, { code: 0, stderr: "" });
+    const [files, result, summary] = stdout.trimEnd().split("\n\n");
+    const lines = files!.split("\n").map((line) => line.replaceAll(/ +/g, " "));
+    const index = (line: string) => {
+      assert(lines.includes(line), `${line}\n${stdout}`);
+      return lines.indexOf(line);
+    };
+    const rich = join("deep", "rich");
+    assert(index(`parsed ${rich}`) < index(`measured ${rich} 5 words, 5 distinct`));
+    assert(index("parsed poor") < index("measured poor 1,000 words, 1 distinct"));
+    index("failed binary not text");
+    assertEquals(lines.length, 2 * 52 + 1);
+    assertEquals(result?.split("\n"), [
+      "1,005 words in 52 texts",
+      "longest   occurs",
+      `richest   ${rich}`,
+    ]);
+    assertEquals(summary?.replace(/\d+\.\d\d s/, "N s"), "106 tasks in N s, 1 failed");
+  });
+});
+
+for (const name of ["map", "pipeline"]) {
+  Deno.test(`example ${name}.ts reads src if no directory is named, and fails if it cannot be read`, async () => {
+    const { code, stdout, stderr } = await example(name, [], [`--allow-read=${PACKAGE}`]);
+    assertEquals({ code, stderr }, { code: 0, stderr: "" });
+    assertMatch(stdout, /multi_process\.ts/);
+
+    const missing = await example(name, ["./missing"]);
+    assertEquals({ code: missing.code, stderr: missing.stderr }, { code: 1, stderr: "" });
+    assertMatch(missing.stdout, /error +No such file or directory/);
+  });
+}

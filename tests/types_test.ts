@@ -39,6 +39,7 @@ Deno.test("the types of a task follow from its module, its default export, its c
   is<Equal<ArgsOf<typeof Demo>, [a: Date]>>();
   is<Equal<ResultOf<typeof Demo>, Map<string, Date>>>();
   is<Equal<ResultOf<typeof generator>, boolean>>();
+  is<Equal<ResultOf<(() => Generator<number, number, void>) | (() => string)>, number | string>>();
   is<Equal<ArgsOf<unknown>, unknown[]>>();
   is<Equal<ResultOf<unknown>, unknown>>();
   is<Equal<ResultOf<typeof import("./fixtures/model.ts")>, { n: number; runs: number; taskId: number }>>();

@@ -1,4 +1,4 @@
-import { Worker as NodeWorker } from "node:worker_threads";
+import { SHARE_ENV, Worker as NodeWorker } from "node:worker_threads";
 import { describeError } from "../error_data.ts";
 import type { DeathData } from "../protocol.ts";
 import type { StartWorker } from "./port.ts";
@@ -22,6 +22,8 @@ export const startThread: StartWorker = (spec, port, memory, events) => {
   const worker = new NodeWorker(bootstrap(new URL("./thread_worker.ts", import.meta.url)), {
     workerData,
     transferList: [port as never],
+    // Else the environment is copied, which asks for leave to read it.
+    env: SHARE_ENV,
     ...(memoryLimit !== undefined && { resourceLimits: { maxOldGenerationSizeMb: memoryLimit } }),
   });
   worker.on("error", (error) => thrown = error);
