@@ -1,6 +1,6 @@
 /**
- * Whether the globals that tasks count on are still those of the start: a task that changed them has its outcome,
- * but the worker is no place for another.
+ * Whether the language's own objects are still those of the start. A task that changed them has its outcome, but its
+ * worker is no place for another: what the other awaits, or returns, could end up in the wrong hands.
  *
  * @module
  */
@@ -10,7 +10,10 @@ const ObjectPrototype = Object.prototype;
 const ArrayPrototype = Array.prototype;
 const isExtensible = Object.isExtensible;
 
-/** What must stay the same. Names, not a loop over names: this is run after every task. */
+/**
+ * The globals that the language itself and nearly all code lean on. Not those that tools replace for good reasons, such
+ * as `console` and `fetch`: a worker is not given up for an instrumented `console`.
+ */
 function look(): unknown[] {
   return [
     Object,
@@ -23,8 +26,6 @@ function look(): unknown[] {
     ArrayPrototype.push,
     ArrayPrototype[Symbol.iterator],
     String,
-    Date,
-    Date.now,
     Map,
     Map.prototype.get,
     Map.prototype.set,
@@ -37,28 +38,18 @@ function look(): unknown[] {
     TypeError,
     Reflect,
     Reflect.apply,
-    JSON.parse,
-    JSON.stringify,
-    Math.random,
     ArrayBuffer,
     Uint8Array,
     Int32Array,
     Atomics,
     Atomics.load,
     Atomics.compareExchange,
-    TextEncoder,
-    URL,
-    AbortController,
     MessagePort,
     MessagePort.prototype.postMessage,
-    structuredClone,
-    queueMicrotask,
     setTimeout,
-    performance,
-    performance.now,
-    console,
-    Deno,
-    Deno.exit,
+    clearTimeout,
+    queueMicrotask,
+    structuredClone,
   ];
 }
 
@@ -68,7 +59,7 @@ function polluted(): boolean {
     "get" in ObjectPrototype || "set" in ObjectPrototype || "error" in ObjectPrototype ||
     "message" in ObjectPrototype || "length" in ObjectPrototype || "next" in ObjectPrototype ||
     "done" in ObjectPrototype || "seq" in ObjectPrototype || "args" in ObjectPrototype ||
-    "load" in ObjectPrototype || "transfer" in ObjectPrototype || "then" in ArrayPrototype ||
+    "load" in ObjectPrototype || "target" in ObjectPrototype || "then" in ArrayPrototype ||
     0 in ArrayPrototype || !isExtensible(ObjectPrototype);
 }
 

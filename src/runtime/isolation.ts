@@ -10,17 +10,21 @@ let told = false;
 export function chooseIsolation(wanted: "auto" | "thread" | "process", name: string): "thread" | "process" {
   if (wanted !== "auto") return wanted;
   if (canInterrupt()) return "thread";
-  const processes = Deno.permissions.querySync({ name: "run" }).state === "granted";
+  const processes = granted("run") && granted("env");
   if (!told) {
     told = true;
     const version = `Deno ${Deno.version.deno} cannot stop threads that are stuck`;
     console.error(
       processes
         ? `${name}: ${version}, so tasks run in processes; Deno 2.9.4 and later run them in threads`
-        : `${name}: ${version}, and processes need --allow-run; a task that hangs will burn its core until the process ends`,
+        : `${name}: ${version}, and processes need --allow-run and --allow-env; a task that hangs will burn its core until the process ends`,
     );
   }
   return processes ? "process" : "thread";
+}
+
+function granted(name: "run" | "env"): boolean {
+  return Deno.permissions.querySync({ name }).state === "granted";
 }
 
 /** Whether this Deno can stop a thread that is stuck. */

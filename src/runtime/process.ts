@@ -10,6 +10,9 @@ import { bootstrap } from "./thread.ts";
 /** How V8 ends a process whose heap is full: a trap or an abort, as signal or as the shell's code for it. */
 const OUT_OF_MEMORY = ["SIGTRAP", "SIGABRT", "SIGILL", 133, 134, 132];
 
+/** How long the last messages of a process that has ended are waited for, in milliseconds. */
+const DRAIN_MS = 100;
+
 /**
  * Starts a child process. It hosts one thread worker and answers on its main thread, which no task can block, so
  * that it notices when its parent has died. Here its messages are passed on to the dispatcher's port, whose end is
@@ -42,7 +45,14 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
       port.postMessage(message.message);
     });
     child.on("error", (error) => end(failure(error)));
-    child.on("exit", (code, signal) => end(deathOf(code, signal, spec.memoryLimit)));
+    child.on("exit", (code, signal) => {
+      const final = deathOf(code, signal, spec.memoryLimit);
+      // Its last messages may still be on their way: the channel closes behind them, and tells so before their turn.
+      const last = () => setTimeout(() => end(final));
+      if (!child!.connected) last();
+      else child!.once("disconnect", last);
+      setTimeout(() => end(final), DRAIN_MS);
+    });
     port.onmessage = ({ data }: MessageEvent<ToWorker>) => {
       try {
         send({ type: "message", message: data });

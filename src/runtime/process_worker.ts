@@ -15,6 +15,8 @@ import { startThread } from "./thread.ts";
 const MEMORY_POLL_MS = 50;
 /** How long the last messages of a thread that has ended are waited for, in milliseconds. */
 const DRAIN_MS = 100;
+/** How often the parent is looked for, in milliseconds. */
+const PARENT_POLL_MS = 1_000;
 const MIB = 2 ** 20;
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -75,11 +77,19 @@ process.on("message", (bytes: Uint8Array) => {
   if (message.type === "start") deliver = host(message.initializer, message.memoryLimit);
   else deliver?.(message.message);
 });
-process.on("disconnect", () => {
+/** The parent has gone: nobody wants to know any more, and what the tasks have started goes along. */
+function endGroup(): void {
   try {
-    // With all that the tasks have started.
     process.kill(-process.pid, "SIGKILL");
   } finally {
     Deno.exit(0);
   }
-});
+}
+
+process.on("disconnect", endGroup);
+// That event is not to be relied on: a parent that died while its tasks spun has been seen to leave children behind
+// that were never told (Deno 2.9.6).
+const parent = Deno.ppid;
+setInterval(() => {
+  if (Deno.ppid !== parent) endGroup();
+}, PARENT_POLL_MS);

@@ -1,0 +1,96 @@
+/** Tasks that harm the worker they run on × thread and process: their own outcome may be wrong, never another's. */
+import { assert, assertEquals } from "@std/assert";
+import { InfoTask, MultiProcess } from "../../mod.ts";
+import * as cheat from "../fixtures/cheat.ts";
+import { fixture, until } from "../helpers.ts";
+
+const LIMIT = 500;
+const EVIL = Object.keys(cheat).filter((name) => name !== "pollutesLater" && name !== "reaches");
+
+/** These return like any other task: only their worker is lost. Deno cannot post without the iterator of arrays. */
+const KEEPS = /^(patches(?!Iterator)|freezes|deletes|pollutesThen$)/;
+
+const plain = (name: string, timeout: number, ...args: unknown[]) =>
+  new InfoTask(fixture(`tasks.ts#${name}`), timeout, ...args);
+
+/** Pushes ordinary tasks of every kind; what comes back asserts that each ended as it should. */
+function pushPlain(mp: MultiProcess): () => Promise<void> {
+  const object = { value: 1, then: "no", nested: [{ type: "x", error: null, length: 3 }], seq: -1 };
+  const map = new Map([["a", [1, 2]]]);
+  const sum = mp.push(plain("add", 20_000, 20, 22));
+  const small = mp.push(plain("echo", 20_000, object));
+  const large = mp.push(plain("echo", 20_000, map));
+  const later = mp.push(plain("sleep", 20_000, 3, object));
+  const failing = mp.push(plain("fail", 20_000, "as asked"));
+  const hanging = mp.push(plain("spin", 100));
+  const last = mp.push(plain("add", 20_000, 1, 2));
+  return async () => {
+    const values: unknown[] = [];
+    for (const outcome of await Promise.all([sum, small, large, later, last])) {
+      assert(outcome.status === "ok", outcome.status === "ok" ? "" : outcome.error.message);
+      values.push(outcome.value);
+    }
+    assertEquals(values, [42, object, map, object, 3]);
+    const failed = await failing;
+    assert(failed.status === "failed");
+    assertEquals([failed.error.constructor, failed.error.message], [TypeError, "as asked"]);
+    const hung = await hanging;
+    assertEquals(hung.status, "timed-out");
+    assert(hung.ranMs >= 99 && hung.ranMs < 350, `ran ${hung.ranMs} ms`);
+  };
+}
+
+for (const isolation of ["thread", "process"] as const) {
+  Deno.test(`a task that cheats (${isolation}) spoils no outcome but its own`, async (test) => {
+    const mp = new MultiProcess({ size: 1, spares: 1, isolation, maxRestarts: 100 });
+    let pushed = 0;
+    try {
+      await mp.start();
+      for (const name of EVIL) {
+        await test.step(name, async () => {
+          let called = 0;
+          const count = () => called++;
+          const since = performance.now();
+          const callbacks = { callback: count, errorCallback: count };
+          const evil = mp.push(new InfoTask(fixture(`cheat.ts#${name}`), LIMIT), callbacks);
+          const assertPlain = pushPlain(mp);
+          pushed += 8;
+          const { ranMs, status } = await evil;
+          if (KEEPS.test(name)) assertEquals(status, "ok");
+          assert(ranMs <= LIMIT + 250, `ran ${ranMs} ms`);
+          assert(performance.now() - since < 5_000, "in time");
+          await assertPlain();
+          assertEquals(called, 1);
+        });
+      }
+      const summary = await mp.stop();
+      const { ok, failed, timedOut, crashed, cancelled } = summary;
+      assertEquals([summary.pushed, ok + failed + timedOut + crashed + cancelled], [pushed, pushed]);
+    } finally {
+      await mp.terminate();
+    }
+  });
+
+  Deno.test(`a task (${isolation}) finds neither the port nor the memory of its worker`, async () => {
+    const mp = new MultiProcess({ size: 1, isolation });
+    try {
+      await mp.start();
+      assertEquals(await mp.run(new InfoTask(fixture("cheat.ts#reaches"), 10_000)), [true, true]);
+    } finally {
+      await mp.terminate();
+    }
+  });
+}
+
+Deno.test("a worker that is spoilt while it is idle runs no other task", async () => {
+  const mp = new MultiProcess({ size: 1, isolation: "thread" });
+  try {
+    await mp.start();
+    const shared = new SharedArrayBuffer(4);
+    await mp.run(new InfoTask(fixture("cheat.ts#pollutesLater"), 10_000, shared));
+    await until(() => Atomics.load(new Int32Array(shared), 0) === 1, 5_000, "the pollution");
+    await pushPlain(mp)();
+  } finally {
+    await mp.terminate();
+  }
+});

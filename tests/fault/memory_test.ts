@@ -1,0 +1,42 @@
+/** Tasks that exhaust their memory × thread and process: told as that, soon, and nobody else is touched. */
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { InfoTask, MultiProcess, WorkerCrashError } from "../../mod.ts";
+import { fixture, until } from "../helpers.ts";
+
+const LIMIT = 64;
+/** Mostly 100 to 600 ms, of a limit that is far beyond; a busy machine takes longer. */
+const SOON = 2_000;
+
+const KINDS = {
+  thread: ["memory.ts#heap", "memory.ts#heapLater", "memory.ts?loading#heap"],
+  process: ["memory.ts#heap", "memory.ts#heapLater", "memory.ts?loading#heap", "memory.ts#buffers"],
+};
+
+for (const isolation of ["thread", "process"] as const) {
+  Deno.test(`a task that exhausts its memory (${isolation}) crashes soon, and alone`, async (test) => {
+    const mp = new MultiProcess({ size: 2, spares: 1, isolation, memoryLimit: LIMIT, maxRestarts: 20 });
+    try {
+      await mp.start();
+      for (const name of KINDS[isolation]) {
+        await test.step(name, async () => {
+          await until(async () => (await mp.stats()).workers.idle === 3, 10_000, "idle workers");
+          const beside = mp.push(new InfoTask(fixture("tasks.ts#sleep"), 10_000, SOON, "untouched"));
+          const since = performance.now();
+          const outcome = await mp.push(new InfoTask(fixture(name), 60_000));
+          const ms = performance.now() - since;
+          assert(outcome.status === "crashed", outcome.status);
+          assertInstanceOf(outcome.error, WorkerCrashError);
+          assertEquals(outcome.error.reason, "memory", outcome.error.message);
+          assert(outcome.error.message.includes("out of memory"), outcome.error.message);
+          assert(ms < SOON, `crashed after ${ms} ms`);
+          assertEquals(await mp.run(new InfoTask(fixture("tasks.ts#add"), 10_000, 20, 22)), 42);
+          const neighbour = await beside;
+          assert(neighbour.status === "ok", neighbour.status);
+          assertEquals(neighbour.value, "untouched");
+        });
+      }
+    } finally {
+      await mp.terminate();
+    }
+  });
+}
