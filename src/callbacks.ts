@@ -40,29 +40,28 @@ export class Callbacks {
   }
 
   /**
-   * Fires the callback that the outcome calls for, if there is one, and then `settle`; at once, unless the module has to
-   * be imported first.
+   * Fires the callback that the outcome calls for, if there is one: at once, unless the module has to be looked at or
+   * imported first.
    *
    * @param bits Which callbacks the module has; undefined if no worker has loaded it.
+   * @returns Undefined if it was called; else resolves when it has been.
    */
   fire(
     outcome: Outcome,
     options: CheckedPushOptions | undefined,
     bits: number | undefined,
-    settle: () => void,
-  ): void {
+  ): Promise<void> | undefined {
     const closure = outcome.status === "ok" ? options?.callback : options?.errorCallback;
     if (closure !== undefined) {
       this.#call(closure as Callback, outcome);
     } else if (bits === undefined || bits & (outcome.status === "ok" ? HAS_CALLBACK : HAS_ERROR_CALLBACK)) {
       const target = bits === undefined ? undefined : this.#targets.get(outcome.task.specifier);
       if (target === undefined || target instanceof Promise) {
-        void this.#fireLater(outcome, bits, settle);
-        return;
+        return this.#fireLater(outcome, bits);
       }
       this.#callModule(target, outcome);
     }
-    settle();
+    return undefined;
   }
 
   /** Counts and reports what a callback threw. */
@@ -75,7 +74,7 @@ export class Callbacks {
     }
   }
 
-  async #fireLater(outcome: Outcome, bits: number | undefined, settle: () => void): Promise<void> {
+  async #fireLater(outcome: Outcome, bits: number | undefined): Promise<void> {
     this.#running++;
     try {
       const has = bits ?? await this.#inspect(outcome.task.specifier);
@@ -85,7 +84,6 @@ export class Callbacks {
     } catch (error) {
       this.report(error, outcome);
     } finally {
-      settle();
       this.#done();
     }
   }

@@ -17,6 +17,7 @@ import {
   type OutcomeData,
   PROTOCOL_VERSION,
   type ResultData,
+  RESULTS,
   type Running,
   type TaskData,
   type ToDispatcher,
@@ -76,8 +77,8 @@ export class Dispatcher {
   readonly #modules: string[] = [];
   /** Tasks that can be cancelled, by id. */
   readonly #cancellable = new Map<number, RunTask>();
-  readonly #outcomes = new RecordWriter(1 << 12);
-  readonly #runs = new RecordWriter(1 << 12);
+  readonly #outcomes = new RecordWriter();
+  readonly #runs = new RecordWriter();
   readonly #scratch = new Int32Array(MAX_RING_WORDS);
   #events: Event<RunTask, RunResult>[] = [];
   #handling = false;
@@ -96,6 +97,7 @@ export class Dispatcher {
 
   /** Takes a message of the entry in. */
   receive(message: ToDispatcher): void {
+    if (message instanceof ArrayBuffer) return this.#tell({ type: "batch", batch: new RecordBatch(message) });
     switch (message.type) {
       case "hello":
         return this.#start(message.version, message.options, message.nursery);
@@ -103,11 +105,6 @@ export class Dispatcher {
         this.#modules[message.module] = message.specifier;
         if (this.#options!.permissions?.readsAll === false) this.#tell({ type: "renew" });
         return;
-      case "batch":
-        return this.#tell({
-          type: "batch",
-          batch: new RecordBatch(message.buffer, message.count, message.at),
-        });
       case "push":
         return this.#push(message.task, message.at);
       case "cancel": {
@@ -333,6 +330,7 @@ export class Dispatcher {
   }
 
   #fromWorker(worker: WorkerRecord, message: FromWorker): void {
+    if (message === RESULTS) return this.#drain(worker);
     switch (message.type) {
       case "ready":
         worker.ready = true;
@@ -346,8 +344,6 @@ export class Dispatcher {
           message: `could not run its initializer: ${message.error.message}`,
         };
         return;
-      case "results":
-        return this.#drain(worker);
       case "result":
         // Records were written before: they are told first.
         this.#drain(worker);
@@ -464,8 +460,8 @@ export class Dispatcher {
 
   #flushRuns(link: WorkerLink): void {
     if (this.#runs.count === 0) return;
-    const { buffer, length } = this.#runs.take();
-    link.post({ type: "run", buffer, length }, [buffer]);
+    const buffer = this.#runs.take();
+    link.post(buffer, [buffer]);
   }
 
   #offerOne(worker: WorkerRecord, task: RunTask, data: TaskData): void {
@@ -481,7 +477,7 @@ export class Dispatcher {
       args: data.args,
     } as const;
     try {
-      worker.link.post(message, last ? task.moved : []);
+      worker.link.post(message, last ? [...task.moved] : []);
     } catch (error) {
       const at = now();
       const result = { seq, callbacks: 0, startedAt: at, endedAt: at, error: describeError(error) };
@@ -586,8 +582,8 @@ export class Dispatcher {
       this.#happened = [];
     }
     if (this.#outcomes.count === 0) return;
-    const { buffer, length } = this.#outcomes.take();
-    this.#entry.post({ type: "outcomes", buffer, length }, [buffer]);
+    const buffer = this.#outcomes.take();
+    this.#entry.post(buffer, [buffer]);
   }
 
   #close(): void {

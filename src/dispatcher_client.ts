@@ -17,7 +17,7 @@ import {
   type ToDispatcher,
   type ToEntry,
 } from "./protocol.ts";
-import { OutcomeRecord, RecordWriter, TaskRecord } from "./records.ts";
+import { BatchHead, OutcomeRecord, RecordWriter, TaskRecord } from "./records.ts";
 import { checkTransfer } from "./transfer.ts";
 import { within } from "./within.ts";
 
@@ -43,7 +43,7 @@ export interface DispatcherEvents {
     value: unknown,
   ): void;
   outcome(outcome: OutcomeData): void;
-  message(message: Exclude<ToEntry, { type: "outcome" | "outcomes" }>): void;
+  message(message: Exclude<ToEntry, ArrayBuffer | { type: "outcome" }>): void;
   /** The dispatcher, or the nursery, has died. */
   died(error: unknown): void;
 }
@@ -54,7 +54,7 @@ export class DispatcherClient {
   readonly #nursery: Worker;
   readonly #events: DispatcherEvents;
   readonly #modules = new Map<string, number>();
-  readonly #batch = new RecordWriter();
+  readonly #batch = new RecordWriter(BatchHead.words);
   #batchAt = 0;
   #flushing = false;
   #backlog: ToEntry[] = [];
@@ -119,8 +119,9 @@ export class DispatcherClient {
   /** Sends what was gathered. */
   flush(): void {
     if (this.#batch.count === 0) return;
-    const { buffer, length, count } = this.#batch.take();
-    this.#dispatcher.postMessage({ type: "batch", buffer, length, count, at: this.#batchAt }, [buffer]);
+    BatchHead.put(this.#batch.words, this.#batch.count, this.#batchAt);
+    const buffer = this.#batch.take();
+    this.#dispatcher.postMessage(buffer, [buffer]);
   }
 
   /** Ends both threads and all workers, whatever they do. */
@@ -211,12 +212,13 @@ export class DispatcherClient {
 
   /** Handles a message, or as much of it as there is time for: false if there is more. */
   #receive(message: ToEntry): boolean {
+    if (message instanceof ArrayBuffer) {
+      this.#reading ??= { buffer: new Buffer(message), at: 0 };
+      if (!this.#read(this.#reading)) return false;
+      this.#reading = undefined;
+      return true;
+    }
     switch (message.type) {
-      case "outcomes":
-        this.#reading ??= { buffer: new Buffer(message.buffer), at: 0 };
-        if (!this.#read(this.#reading, message.length)) return false;
-        this.#reading = undefined;
-        return true;
       case "outcome":
         this.#events.outcome(message.outcome);
         return true;
@@ -226,9 +228,10 @@ export class DispatcherClient {
     }
   }
 
-  #read(reading: { buffer: Buffer; at: number }, length: number): boolean {
+  #read(reading: { buffer: Buffer; at: number }): boolean {
     const { buffer } = reading;
     const { words } = buffer;
+    const { length } = words;
     for (let count = 1; reading.at < length; count++) {
       const { at } = reading;
       buffer.at = 4 * (at + OutcomeRecord.header);

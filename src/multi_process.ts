@@ -138,7 +138,7 @@ export class MultiProcess implements AsyncDisposable {
    */
   push<T extends InfoTask>(task: T, options?: PushOptions<ValueOf<T>>): Promise<Outcome<ValueOf<T>>> {
     const pending = this.#admit(task, options);
-    const promise = new Promise<Outcome>((resolve) => pending.settle = resolve);
+    const promise = new Promise<Outcome>((resolve) => pending.resolve = resolve);
     this.#send(pending);
     return promise as Promise<Outcome<ValueOf<T>>>;
   }
@@ -154,7 +154,8 @@ export class MultiProcess implements AsyncDisposable {
   run<T extends InfoTask>(task: T, options?: PushOptions<ValueOf<T>>): Promise<ValueOf<T>> {
     const pending = this.#admit(task, options);
     const promise = new Promise<unknown>((resolve, reject) => {
-      pending.settle = (outcome) => outcome.status === "ok" ? resolve(outcome.value) : reject(outcome.error);
+      pending.resolve = resolve;
+      pending.reject = reject;
     });
     this.#send(pending);
     return promise as Promise<ValueOf<T>>;
@@ -376,7 +377,9 @@ export class MultiProcess implements AsyncDisposable {
       this.#events.emit({ type: "settled", at: now(), taskId, workerId, status, attempts, ranMs });
     }
     this.#counts[outcome.status]++;
-    this.#callbacks.fire(outcome, pending.options, callbacks, () => pending.settle(outcome));
+    const firing = this.#callbacks.fire(outcome, pending.options, callbacks);
+    if (firing === undefined) pending.settle(outcome);
+    else void firing.then(() => pending.settle(outcome));
     if (this.#rooms.length > 0 && this.#hasRoom()) this.#rooms.shift()!.resolve();
     if (this.#pending.size === 0) this.#drained?.resolve();
   }
@@ -413,7 +416,7 @@ export class MultiProcess implements AsyncDisposable {
     this.#settle(outcome, pending, data.callbacks);
   }
 
-  #onMessage(message: Exclude<ToEntry, { type: "outcome" | "outcomes" }>): void {
+  #onMessage(message: Exclude<ToEntry, ArrayBuffer | { type: "outcome" }>): void {
     switch (message.type) {
       case "ready":
         this.#warm = true;

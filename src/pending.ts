@@ -6,14 +6,23 @@ import type { Outcome } from "./outcome.ts";
 export class Pending {
   readonly task: InfoTask;
   readonly options: CheckedPushOptions | undefined;
-  /** Settles the promise that `push` or `run` gave. */
-  settle: (outcome: Outcome) => void = () => {};
+  /** Fulfils the promise that `push` or `run` gave. */
+  resolve: ((result: never) => void) | undefined;
+  /** Rejects the promise that `run` gave; undefined for `push`, whose promise never rejects. */
+  reject: ((error: Error) => void) | undefined;
   /** Removes the listener from the push's signal. */
   release: (() => void) | undefined;
 
   constructor(task: InfoTask, options: CheckedPushOptions | undefined) {
     this.task = task;
     this.options = options;
+  }
+
+  /** Settles the promise. */
+  settle(outcome: Outcome): void {
+    if (this.reject === undefined) this.resolve!(outcome as never);
+    else if (outcome.status === "ok") this.resolve!(outcome.value as never);
+    else this.reject(outcome.error);
   }
 }
 

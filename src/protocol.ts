@@ -89,12 +89,11 @@ export interface DispatcherOptions {
   config: string | undefined;
 }
 
-/** From the entry to the dispatcher. */
+/** From the entry to the dispatcher. A bare buffer, the most frequent message by far: records of tasks. */
 export type ToDispatcher =
+  | ArrayBuffer
   | { type: "hello"; version: number; options: DispatcherOptions; nursery: MessagePort }
   | { type: "module"; module: number; specifier: string }
-  /** Records of tasks, see `records.ts`. `at` is when the first was pushed. */
-  | { type: "batch"; buffer: ArrayBuffer; length: number; count: number; at: number }
   | { type: "push"; task: TaskData; at: number }
   | { type: "cancel"; id: number }
   | { type: "inspect"; module: number }
@@ -144,13 +143,12 @@ export type EventData =
   | { type: "started"; at: number; taskId: number; attempt: number; workerId: number }
   | { type: "worker-started" | "worker-killed" | "worker-gone"; at: number; workerId: number };
 
-/** From the dispatcher to the entry. */
+/** From the dispatcher to the entry. A bare buffer: records of outcomes. */
 export type ToEntry =
+  | ArrayBuffer
   | { type: "ready" }
   /** The pool cannot start, or cannot go on. */
   | { type: "broken"; error: ErrorData; message: string }
-  /** Records of outcomes, see `records.ts`. */
-  | { type: "outcomes"; buffer: ArrayBuffer; length: number }
   | { type: "outcome"; outcome: OutcomeData }
   | { type: "inspected"; module: number; callbacks: number }
   | { type: "progress"; id: number; value: unknown; pull: boolean }
@@ -189,11 +187,10 @@ export type FromNursery =
   /** A message that a child process cannot be sent. */
   | { type: "undeliverable"; worker: number; seq: number; error: ErrorData };
 
-/** From the dispatcher to a worker. */
+/** From the dispatcher to a worker. A bare buffer: records of runs, each with the number it has on this worker. */
 export type ToWorker =
+  | ArrayBuffer
   | { type: "modules"; from: number; specifiers: string[] }
-  /** Records of tasks, each with the sequence number it has on this worker. */
-  | { type: "run"; buffer: ArrayBuffer; length: number }
   | { type: "run-one"; seq: number; id: number; attempt: number; module: number; args: unknown[] | undefined }
   /** Aborts the `signal` of the task, if it still runs. */
   | { type: "abort"; seq: number }
@@ -203,12 +200,14 @@ export type ToWorker =
   | { type: "ping" }
   | { type: "close"; clean: boolean };
 
+/** There are results in the shared memory. */
+export const RESULTS = 0;
+
 /** From a worker to the dispatcher. */
 export type FromWorker =
+  | typeof RESULTS
   | { type: "ready"; version: number }
   | { type: "failed-start"; error: ErrorData }
-  /** There are results in the shared memory. */
-  | { type: "results" }
   /** Only where there is no shared memory to tell it: the task loads, or runs. */
   | { type: "started"; seq: number; loading: boolean; callbacks: number }
   | { type: "result"; result: ResultData }

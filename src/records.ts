@@ -10,16 +10,19 @@ import { Buffer, encode, getFloat, MAX_BYTES, putFloat } from "./codec.ts";
 /** Room that every record must have. */
 const MAX_RECORD = MAX_BYTES + 64;
 
+const INITIAL_BYTES = 1 << 14;
+
 /** A buffer of records that grows while they are written, and is then sent whole. */
 export class RecordWriter {
   #buffer: Buffer;
-  #words = 0;
+  #words: number;
   #count = 0;
-  readonly #initial: number;
+  readonly #lead: number;
 
-  constructor(initial = 4 * MAX_RECORD) {
-    this.#initial = initial;
-    this.#buffer = new Buffer(initial);
+  /** @param lead Words before the first record, for whoever sends the buffer. */
+  constructor(lead = 0) {
+    this.#lead = this.#words = lead;
+    this.#buffer = new Buffer(INITIAL_BYTES);
   }
 
   /** How many records are in it. */
@@ -64,16 +67,14 @@ export class RecordWriter {
 
   /** Forgets all records, to write over them. */
   reset(): void {
-    this.#words = 0;
+    this.#words = this.#lead;
     this.#count = 0;
   }
 
-  /** Takes all records out, as a buffer to be moved and its length in words. */
-  take(): { buffer: ArrayBuffer; length: number; count: number } {
-    const taken = { buffer: this.#buffer.bytes.buffer, length: this.#words, count: this.#count };
-    this.#buffer = new Buffer(Math.max(this.#initial, Math.min(4 * this.#words + MAX_RECORD, 1 << 16)));
-    this.#words = 0;
-    this.#count = 0;
+  /** Takes all records out, as a buffer of just their size, to be moved. */
+  take(): ArrayBuffer {
+    const taken = this.#buffer.bytes.buffer.slice(0, 4 * this.#words);
+    this.reset();
     return taken;
   }
 
@@ -84,6 +85,17 @@ export class RecordWriter {
     this.#buffer.at = old.at;
   }
 }
+
+/** What a batch of tasks begins with: how many there are, and when the first was pushed (2 words). */
+export const BatchHead = {
+  words: 3,
+  put(words: Int32Array, count: number, at: number): void {
+    words[0] = count;
+    putFloat(words, 1, at);
+  },
+  count: (words: Int32Array): number => words[0]!,
+  at: (words: Int32Array): number => getFloat(words, 1),
+} as const;
 
 /** A task, entry to dispatcher: length, id, module, timeout (2 words), arguments. */
 export const TaskRecord = {

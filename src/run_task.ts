@@ -1,8 +1,15 @@
 import { largeBuffers } from "./buffers.ts";
 import type { TaskData } from "./protocol.ts";
 import type { Batch } from "./queue.ts";
-import { TaskRecord } from "./records.ts";
+import { BatchHead, TaskRecord } from "./records.ts";
 import type { Task } from "./scheduling.ts";
+
+const NONE: readonly ArrayBuffer[] = [];
+
+function buffersOf({ transfer, args }: TaskData): readonly ArrayBuffer[] {
+  const buffers = new Set([...transfer, ...largeBuffers(args ?? [])]);
+  return buffers.size === 0 ? NONE : [...buffers];
+}
 
 /** A pushed task: a record, or data of its own. */
 export class RunTask implements Task {
@@ -15,9 +22,8 @@ export class RunTask implements Task {
   readonly words: Int32Array | undefined;
   readonly at: number;
   attempts = 0;
-  readonly exclusive: boolean;
   /** Buffers among the arguments that leave with them. */
-  readonly moved: ArrayBuffer[];
+  readonly moved: readonly ArrayBuffer[];
   /** The last attempt whose beginning was told to who watches. */
   begun = 0;
   seq = 0;
@@ -39,10 +45,11 @@ export class RunTask implements Task {
     this.data = from instanceof Int32Array ? undefined : from;
     this.words = from instanceof Int32Array ? from : undefined;
     this.at = at;
-    this.moved = this.data === undefined
-      ? []
-      : [...new Set([...this.data.transfer, ...largeBuffers(this.data.args ?? [])])];
-    this.exclusive = this.moved.length > 0;
+    this.moved = this.data === undefined ? NONE : buffersOf(this.data);
+  }
+
+  get exclusive(): boolean {
+    return this.moved !== NONE;
   }
 
   get priority(): number {
@@ -63,12 +70,12 @@ export class RecordBatch implements Batch<RunTask> {
   left: number;
   readonly #words: Int32Array;
   readonly #pushedAt: number;
-  #at = 0;
+  #at: number = BatchHead.words;
 
-  constructor(buffer: ArrayBuffer, count: number, pushedAt: number) {
+  constructor(buffer: ArrayBuffer) {
     this.#words = new Int32Array(buffer);
-    this.left = count;
-    this.#pushedAt = pushedAt;
+    this.left = BatchHead.count(this.#words);
+    this.#pushedAt = BatchHead.at(this.#words);
   }
 
   shift(): RunTask {

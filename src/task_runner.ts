@@ -10,7 +10,7 @@ import process from "node:process";
 import { Buffer, decode } from "./codec.ts";
 import type { TaskContext } from "./context.ts";
 import { describeError } from "./error_data.ts";
-import { type FromWorker, PROTOCOL_VERSION, type ResultData, type ToWorker } from "./protocol.ts";
+import { type FromWorker, PROTOCOL_VERSION, type ResultData, RESULTS, type ToWorker } from "./protocol.ts";
 import { Realm } from "./realm.ts";
 import { RecordWriter, ResultRecord } from "./records.ts";
 import { callbackBits, findTarget, splitSpecifier, type Target } from "./task_module.ts";
@@ -20,6 +20,8 @@ import { refuseLossy } from "./lossy.ts";
 const apply = Reflect.apply;
 const AbortControllerClass = AbortController;
 const PromiseClass = Promise;
+const prototypeOf = Object.getPrototypeOf;
+const ArrayBufferPrototype = ArrayBuffer.prototype;
 const setTimer = setTimeout;
 const clearTimer = clearTimeout;
 const abort = AbortController.prototype.abort;
@@ -117,50 +119,52 @@ export class TaskRunner {
   /** Takes a message in. */
   receive(message: ToWorker): void {
     // Its end may take a moment, or be prevented by a task; it claims nothing any more.
-    if (this.#retired && message.type !== "close") return;
+    if (this.#retired && (isBuffer(message) || message.type !== "close")) return;
     // Deno ends the code that exhausts the heap of a thread, but not the thread (seen up to 2.9.6): no exception, no
     // `finally`, and the task would wait for its limit. That this code runs while that of a task seems to tells.
     if (this.#inside) return this.#outOfMemory();
+    if (isBuffer(message)) this.#read(new Buffer(message));
+    else if (!this.#obey(message)) return;
+    if (this.#active) return;
+    this.#toldAt = now();
+    this.#loop();
+  }
+
+  /** Does what a message says. True if it brought something to run. */
+  #obey(message: Exclude<ToWorker, ArrayBuffer>): boolean {
     switch (message.type) {
       case "ping":
         // Ended after an await, the task left nothing on the stack to know it by; but its heap is full.
         if (heapUsed() > 0.9 * this.#memoryLimit * MIB) this.#outOfMemory();
-        return;
+        return false;
       case "modules":
         for (let i = 0; i < message.specifiers.length; i++) {
           this.#modules[message.from + i] = { specifier: message.specifiers[i]!, loaded: undefined };
         }
-        return;
-      case "run":
-        this.#read(new Buffer(message.buffer), message.length);
-        break;
+        return false;
       case "run-one": {
         const { seq, id, attempt, module, args } = message;
         this.#append({ seq, id, attempt, module, args, next: undefined });
-        break;
+        return true;
       }
       case "abort":
         if (this.#running?.seq === message.seq) this.#running.abort();
-        return;
+        return false;
       case "resume":
         if (this.#running?.seq === message.seq) this.#running.resume();
-        return;
+        return false;
       case "close":
         void this.#close(message.clean);
-        return;
+        return false;
       default:
         message satisfies never;
-        return;
-    }
-    if (!this.#active) {
-      this.#toldAt = now();
-      this.#loop();
+        return false;
     }
   }
 
-  #read(buffer: Buffer, length: number): void {
+  #read(buffer: Buffer): void {
     const { words } = buffer;
-    for (let at = 0; at < length; at += words[at]!) {
+    for (let at = 0; at < words.length; at += words[at]!) {
       buffer.at = 4 * (at + 5);
       const args = decode(buffer) as unknown[];
       this.#append({
@@ -339,7 +343,7 @@ export class TaskRunner {
     if (!this.#untold) return;
     this.#untold = false;
     this.#toldAt = now();
-    this.#seat.post({ type: "results" });
+    this.#seat.post(RESULTS);
   }
 
   /** Ends this worker, of which a task has changed what other tasks count on. Its results are told before. */
@@ -369,6 +373,10 @@ export class TaskRunner {
     }
     this.#seat.exit();
   }
+}
+
+function isBuffer(message: ToWorker): message is ArrayBuffer {
+  return prototypeOf(message) === ArrayBufferPrototype;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import process from "node:process";
 import { describeError } from "../error_data.ts";
-import type { DeathData, ToWorker, WorkerSpec } from "../protocol.ts";
+import { type DeathData, RESULTS, type ToWorker, type WorkerSpec } from "../protocol.ts";
 import { decodeMessage, encodeMessage, type FromChild, type ToChild } from "./process_message.ts";
 import { localFiles } from "./permissions.ts";
 import type { StartWorker } from "./port.ts";
@@ -41,7 +41,8 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
         death ??= message.death;
         return;
       }
-      if (message.message.type === "dying") death ??= message.message.death;
+      const inner = message.message;
+      if (inner !== RESULTS && inner.type === "dying") death ??= inner.death;
       port.postMessage(message.message);
     });
     child.on("error", (error) => end(failure(error)));
@@ -57,7 +58,7 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
       try {
         send({ type: "message", message: data });
       } catch (error) {
-        if (data.type !== "run-one") throw error;
+        if (data instanceof ArrayBuffer || data.type !== "run-one") throw error;
         events.undeliverable(data.seq, error);
       }
     };

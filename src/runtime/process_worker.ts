@@ -7,7 +7,7 @@
 import process from "node:process";
 import { MessageChannel } from "node:worker_threads";
 import { describeError } from "../error_data.ts";
-import type { DeathData, FromWorker, ToWorker } from "../protocol.ts";
+import { type DeathData, type FromWorker, RESULTS, type ToWorker } from "../protocol.ts";
 import { decodeMessage, encodeMessage, type FromChild, type ToChild } from "./process_message.ts";
 import { startThread } from "./thread.ts";
 
@@ -26,7 +26,7 @@ function send(message: FromWorker): void {
   try {
     bytes = encodeMessage({ type: "message", message });
   } catch (error) {
-    if (message.type !== "result") return;
+    if (message === RESULTS || message.type !== "result") return;
     const { value: _, ...facts } = message.result;
     const result = { ...facts, error: describeError(error) };
     bytes = encodeMessage({ type: "message", message: { type: "result", result } });

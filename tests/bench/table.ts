@@ -45,5 +45,5 @@ export function formatNumber(value: number): string {
   const size = Math.abs(value);
   if (!Number.isFinite(value)) return "–";
   if (size >= 100) return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, " ");
-  return value.toFixed(size >= 10 ? 1 : 2);
+  return value.toFixed(size >= 10 || size === 0 ? 1 : size >= 0.1 ? 2 : 3);
 }

@@ -1,7 +1,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { runAll, timed } from "./run_all.mjs";
 
-const SETTLE_MS = 5_000;
+const SETTLE_SECONDS = 5;
+/** V8 gives freed memory back to the system only some ten seconds later, in steps. */
+const RECOVER_SECONDS = 30;
 
 /**
  * (h) No-op tasks, a million at once: resident memory at the peak and afterwards, above that before, and the time for
@@ -16,12 +18,12 @@ export async function measure(pool, { tasks, few, size }) {
   for (let i = 0; i < 5; i++) short.push(await timed(() => runAll(few, noop)) / few);
   short.sort((a, b) => a - b);
 
-  await settle();
+  await settle(SETTLE_SECONDS, 0);
   const start = status("VmRSS");
   forgetPeak();
   const long = await timed(() => runAll(tasks, noop)) / tasks;
   const peak = status("VmHWM");
-  await settle();
+  await settle(RECOVER_SECONDS, start);
   const after = status("VmRSS");
   return {
     perTask: (peak - start) / tasks,
@@ -41,9 +43,10 @@ function forgetPeak() {
   writeFileSync("/proc/self/clear_refs", "5");
 }
 
-async function settle() {
-  for (let i = 0; i < 5; i++) {
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS / 5));
+/** Collects garbage each second, until that many have gone or so much memory is in use. */
+async function settle(seconds, enough) {
+  for (let i = 0; i < seconds && status("VmRSS") > enough; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
     globalThis.gc();
   }
 }
