@@ -161,6 +161,8 @@ export class Dispatcher {
     const thread = options.isolation === "thread";
     this.#scheduler = new Scheduler({
       ...options,
+      // A process needs no time to end by itself: it is killed at the deadline.
+      killGrace: thread ? options.killGrace : 0,
       maxOffered: thread ? 256 : 1,
       maxSpan: thread ? 512 : Infinity,
     });

@@ -39,11 +39,13 @@ interface WorkerRecord<T extends Task> {
 }
 
 /** Work that is handed out at once is expected to take about this long. */
-const BATCH_MS = 1;
+const BATCH_MS = 6;
+/** Less work than this is not worth moving to a free worker. */
+const STEAL_MS = 0.25;
 /** A task expected to run longer than this is handed out only to a free worker. */
 const AHEAD_MS = 20;
 /** How long a task may run over its estimate before those behind it are taken back. */
-const LATE_MS = 2;
+const LATE_MS = 4;
 /** A worker that does not begin a task within this is stopped, and the task goes to another. */
 const CLAIM_MS = 1_000;
 /** The longest watch: no timer outlives its purpose by more than this. */
@@ -583,7 +585,7 @@ export class Scheduler<T extends Task, R extends Result> {
     const first = state.offered.first()!;
     const estimate = this.#modules.estimate(first.module) ?? BATCH_MS;
     const behind = state.offered.size - 1;
-    if (estimate * behind >= BATCH_MS / 4) {
+    if (estimate * behind >= STEAL_MS) {
       state.stolenAt = now;
       const seqs = state.offered.seqs();
       this.#commands.push({ type: "take-back", worker: worker.id, seqs: seqs.slice(-Math.ceil(behind / 2)) });

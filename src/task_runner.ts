@@ -66,7 +66,7 @@ interface ModuleEntry {
 }
 
 /** Results wait in shared memory at most this long before the dispatcher is told. */
-const TELL_MS = 1;
+const TELL_MS = 6;
 
 /** Progress is told at most once in this many milliseconds; values in between give way to the last. */
 const PROGRESS_MS = 10;

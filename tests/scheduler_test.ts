@@ -190,9 +190,9 @@ Deno.test("Scheduler takes tasks back from behind a long one", () => {
   tell({ type: "push", task: fake(1) }, 0);
   for (let id = 2; id <= 4; id++) tell({ type: "push", task: fake(id) }, 0);
   tell({ type: "results", worker: 1, results: [result(0, 0, 0.1)] }, 1);
-  assertEquals(scheduler.wakeAt, 3);
-  assertEquals(brief(tell({ type: "tick" }, 3)), ["look 1"]);
-  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(1, 1) }, 3.1)), [
+  assertEquals(scheduler.wakeAt, 5);
+  assertEquals(brief(tell({ type: "tick" }, 5)), ["look 1"]);
+  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(1, 1) }, 5.1)), [
     "take-back 1: 1,2,3",
   ]);
 });

@@ -1,6 +1,6 @@
 /**
  * (f) From the start of the pool to the first outcome, in a process that has just begun. The package was imported
- * before. Also until all workers are there, where the pool tells.
+ * before.
  */
 export async function measure(pool, { size }) {
   const since = performance.now();
