@@ -380,6 +380,10 @@ export class MultiProcess implements AsyncDisposable {
     const firing = this.#callbacks.fire(outcome, pending.options, callbacks);
     if (firing === undefined) pending.settle(outcome);
     else void firing.then(() => pending.settle(outcome));
+    this.#afterSettling();
+  }
+
+  #afterSettling(): void {
     if (this.#rooms.length > 0 && this.#hasRoom()) this.#rooms.shift()!.resolve();
     if (this.#pending.size === 0) this.#drained?.resolve();
   }
@@ -508,6 +512,12 @@ export class MultiProcess implements AsyncDisposable {
           const pending = this.#pending.take(taskId);
           if (pending === undefined) return;
           const { task } = pending;
+          if (pending.wantsOnlyValue(callbacks) && !this.#events.watched) {
+            this.#counts.ok++;
+            pending.resolve!(value as never);
+            this.#afterSettling();
+            return;
+          }
           const outcome = { status: "ok", value, task, taskId, workerId, attempts, waitedMs, ranMs } as const;
           this.#settle(outcome, pending, callbacks);
         },

@@ -1,6 +1,7 @@
 import type { InfoTask } from "./info_task.ts";
 import type { CheckedPushOptions } from "./options.ts";
 import type { Outcome } from "./outcome.ts";
+import { HAS_CALLBACK } from "./protocol.ts";
 
 /** A pushed task that has no outcome yet, and who is owed it. */
 export class Pending {
@@ -16,6 +17,11 @@ export class Pending {
   constructor(task: InfoTask, options: CheckedPushOptions | undefined) {
     this.task = task;
     this.options = options;
+  }
+
+  /** Whether nobody looks at more of the outcome than its value: then there need not be one. */
+  wantsOnlyValue(callbacks: number): boolean {
+    return this.reject !== undefined && this.options === undefined && (callbacks & HAS_CALLBACK) === 0;
   }
 
   /** Settles the promise. */
