@@ -5,6 +5,10 @@
  * @module
  */
 
+/** Numbers in no order, the same for all. */
+const SHUFFLED = new Int32Array(512).map((_, i) => Math.imul(i + 1, 48271) >> 8);
+const sorted = new Int32Array(512);
+
 export function noop() {}
 
 /** Keeps the core busy for so many milliseconds by the clock. */
@@ -19,27 +23,23 @@ export function stamp(ms) {
   return performance.timeOrigin + performance.now();
 }
 
-/** A fixed amount of work, so many times: takes longer where the core is shared. */
+/**
+ * A fixed amount of work, so many times: takes longer where the core is shared. Sorting is the runtime's own code, so
+ * that how well the loop around it was compiled makes no difference.
+ */
 export function burn({ rounds, times }) {
-  let sum = 0;
-  for (let i = 0; i < times; i++) sum += churn(rounds);
-  return sum;
+  for (let i = 0; i < rounds * times; i++) {
+    sorted.set(SHUFFLED);
+    sorted.sort();
+  }
 }
 
-/** How many rounds of work take a millisecond, once it is compiled. */
+/** How many rounds of work take a millisecond. */
 export function calibrate() {
-  const rounds = 100_000;
-  const times = 200;
-  burn({ rounds, times });
+  const rounds = 5_000;
   const since = performance.now();
-  burn({ rounds, times });
-  return rounds * times / (performance.now() - since);
-}
-
-function churn(rounds) {
-  let state = 1;
-  for (let i = 0; i < rounds; i++) state = Math.imul(state, 48271) + i | 0;
-  return state;
+  burn({ rounds, times: 1 });
+  return rounds / (performance.now() - since);
 }
 
 /** Notes where and when it runs, and never ends. On Deno and Linux. */
