@@ -8,6 +8,7 @@ import { setImmediate } from "node:timers";
 import { Buffer, decode } from "./codec.ts";
 import type { InfoTask } from "./info_task.ts";
 import { refuseLossy } from "./lossy.ts";
+import { now } from "./now.ts";
 import type { CheckedPushOptions } from "./options.ts";
 import {
   type DispatcherOptions,
@@ -269,8 +270,6 @@ function isPlain(options: CheckedPushOptions): boolean {
     options.softTimeout === undefined &&
     options.transfer === undefined;
 }
-
-const now = () => performance.timeOrigin + performance.now();
 
 /**
  * Never runs: worker files are outside the module graph, so `deno cache`, `deno check` and publishing would not see

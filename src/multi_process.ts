@@ -5,6 +5,7 @@ import { PoolStateError, QueueFullError, WorkerCrashError } from "./errors.ts";
 import { EventHub, type PoolEvent } from "./events.ts";
 import { mapOutcomes } from "./map.ts";
 import { InfoTask, resolveSpecifier, show, type ValueOf } from "./info_task.ts";
+import { now } from "./now.ts";
 import {
   type MapOptions,
   type MultiProcessOptions,
@@ -653,8 +654,6 @@ export class MultiProcess implements AsyncDisposable {
     };
   }
 }
-
-const now = () => performance.timeOrigin + performance.now();
 
 /** What `onCallbackError` is told of a task that goes on. */
 function progressing(taskId: number, task: InfoTask): Outcome {

@@ -206,10 +206,10 @@ export const RESULTS = 0;
 /** From a worker to the dispatcher. */
 export type FromWorker =
   | typeof RESULTS
-  | { type: "ready"; version: number }
+  | { type: "ready"; version: number; at: number }
   | { type: "failed-start"; error: ErrorData }
   /** Only where there is no shared memory to tell it: the task loads, or runs. */
-  | { type: "started"; seq: number; loading: boolean; callbacks: number }
+  | { type: "started"; seq: number; at: number; loading: boolean; callbacks: number }
   | { type: "result"; result: ResultData }
   | { type: "progress"; seq: number; value: unknown; pull: boolean }
   /** The worker is about to end by itself. */
@@ -228,7 +228,8 @@ export interface Running {
 /** The end of one run, where a record cannot hold it. */
 export interface ResultData {
   seq: number;
-  callbacks: number;
+  /** Which callbacks the module has; undefined where nobody tried to load it. */
+  callbacks: number | undefined;
   startedAt: number;
   endedAt: number;
   value?: unknown;

@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { EndingWorkers } from "./ending_workers.ts";
 import { Histogram } from "./histogram.ts";
 import { ModuleBook } from "./module_book.ts";
 import { Offered } from "./offered.ts";
@@ -21,16 +22,26 @@ import { RESTART_BURST, RestartBudget } from "./restart_budget.ts";
 import { RetryList } from "./retry_list.ts";
 import type { Command, Event, Result, SchedulerOptions, Task, Verdict } from "./scheduling.ts";
 
-type WorkerState<T extends Task> =
-  | { phase: "starting" }
-  | { phase: "idle"; since: number }
-  | { phase: "busy"; offered: Offered<T>; since: number; softened: number; stuck: boolean; stolenAt: number }
-  | { phase: "stopping"; since: number; stage: "retiring" | "asked" | "interrupted" | "zombie" };
+interface Busy<T extends Task> {
+  phase: "busy";
+  offered: Offered<T>;
+  /** When it began to have something to do, or ended the last task. */
+  since: number;
+  /** The number of the task that was asked to come to its end. */
+  softened: number;
+  /** It began nothing for long, so all was taken back. */
+  stuck: boolean;
+  /** When tasks were last taken back for a free worker. */
+  stolenAt: number;
+}
+
+type WorkerState<T extends Task> = { phase: "starting" } | { phase: "idle"; since: number } | Busy<T>;
 
 interface WorkerRecord<T extends Task> {
   readonly id: number;
   /** How often workers had been renewed when it was started. */
   readonly generation: number;
+  /** A worker that was told to end is none of these any more, but one of `EndingWorkers`. */
   state: WorkerState<T>;
   /** Tasks handed out to it and not taken back. */
   handed: number;
@@ -53,6 +64,15 @@ const WATCH_MS = 500;
 /** Failed starts in a row after which waiting tasks fail. */
 const MAX_FAILED_STARTS = 3;
 
+/** A run that came to no result. */
+interface LostRun {
+  worker: number;
+  startedAt: number;
+  ranMs: number;
+  /** The worker had begun it, at least to load its module. */
+  begun: boolean;
+}
+
 /** See the module's description. */
 export class Scheduler<T extends Task, R extends Result> {
   readonly #options: SchedulerOptions;
@@ -61,11 +81,10 @@ export class Scheduler<T extends Task, R extends Result> {
   readonly #queue = new TaskQueue<T>();
   readonly #retries = new RetryList<T>();
   readonly #restarts: RestartBudget;
+  readonly #ending: EndingWorkers;
   #idle: WorkerRecord<T>[] = [];
   #commands: Command<T, R>[] = [];
   #spawned = 0;
-  #killed = 0;
-  #ended = { asked: 0, interrupted: 0 };
   #starting = 0;
   #busy = 0;
   #waited = new Histogram();
@@ -80,6 +99,7 @@ export class Scheduler<T extends Task, R extends Result> {
   constructor(options: SchedulerOptions) {
     this.#options = options;
     this.#restarts = new RestartBudget(options.restarts);
+    this.#ending = new EndingWorkers(options.killGrace);
   }
 
   /** When to call `handle` with a `tick` at the latest. */
@@ -119,7 +139,7 @@ export class Scheduler<T extends Task, R extends Result> {
         this.#takenBack(event.worker, event.seqs, now);
         break;
       case "gone":
-        this.#gone(event.worker, event.death, event.unclaimed, now);
+        this.#gone(event, now);
         break;
       case "renew":
         this.#renew(now);
@@ -145,27 +165,23 @@ export class Scheduler<T extends Task, R extends Result> {
 
   /** A snapshot for `stats()`. Have busy workers looked at before, or tasks just begun still count as queued. */
   stats(): StatsData {
-    let running = 0;
     let held = 0;
-    let stopping = 0;
-    let zombies = 0;
     for (const { state } of this.#workers.values()) {
-      if (state.phase === "busy") {
-        running++;
-        held += state.offered.size - 1;
-      } else if (state.phase === "stopping") {
-        stopping++;
-        if (state.stage === "zombie") zombies++;
-      }
+      if (state.phase === "busy") held += state.offered.size - 1;
     }
     return {
-      workers: { starting: this.#starting, idle: this.#idle.length, busy: this.#busy, stopping },
+      workers: {
+        starting: this.#starting,
+        idle: this.#idle.length,
+        busy: this.#busy,
+        stopping: this.#ending.size,
+      },
       queued: this.#queue.size + this.#retries.size + held,
-      running,
-      zombies,
+      running: this.#busy,
+      zombies: this.#ending.zombies,
       spawned: this.#spawned,
-      killed: this.#killed,
-      ended: { ...this.#ended },
+      killed: this.#ending.killed,
+      ended: this.#ending.ended,
       waitedMs: this.#waited.percentiles(),
       ranMs: this.#ran.percentiles(),
     };
@@ -216,13 +232,11 @@ export class Scheduler<T extends Task, R extends Result> {
       case "queued":
         task.cancelled = true;
         this.#queue.forget();
-        this.#settle(task, undefined, { status: "cancelled" }, now, 0);
-        return;
+        return this.#drop(task, CANCELLED, now);
       case "waiting":
         task.cancelled = true;
         this.#retries.forget();
-        this.#settle(task, undefined, { status: "cancelled" }, now, 0);
-        return;
+        return this.#drop(task, CANCELLED, now);
       case "offered":
         // The worker may be in the middle of it, or not have begun it: a look tells.
         task.cancelled = true;
@@ -258,12 +272,12 @@ export class Scheduler<T extends Task, R extends Result> {
     if (result.callbacks !== undefined) this.#modules.loaded(task.module, result.callbacks);
     this.#modules.ran(task.module, ranMs);
     task.attempts++;
+    const run = { worker: worker.id, startedAt: result.startedAt, ranMs, begun: true };
     // What comes after the deadline is a timeout, also when nobody had noticed yet.
     if (ranMs > task.timeout) {
-      const limit = { loading: false, timeout: task.timeout };
-      this.#end(task, worker.id, { status: "timed-out", limit }, result.startedAt, ranMs, now);
+      this.#end(task, run, { status: "timed-out", limit: { loading: false, timeout: task.timeout } }, now);
     } else if (task.cancelled) {
-      this.#end(task, worker.id, { status: "cancelled" }, result.startedAt, ranMs, now);
+      this.#end(task, run, CANCELLED, now);
     } else if (!result.ok && this.#retry(task, "failed", now)) {
       return;
     } else {
@@ -276,17 +290,38 @@ export class Scheduler<T extends Task, R extends Result> {
   }
 
   /** Ends a run that gave no result: the task is tried again, or settled. */
-  #end(task: T, worker: number, verdict: Verdict, startedAt: number, ranMs: number, now: number): void {
+  #end(task: T, run: LostRun, verdict: Verdict, now: number): void {
     if (verdict.status !== "cancelled" && this.#retry(task, verdict.status, now)) return;
-    this.#settle(task, worker, verdict, startedAt, ranMs);
+    this.#settle(task, run, verdict);
   }
 
-  #settle(task: T, worker: number | undefined, verdict: Verdict, startedAt: number, ranMs: number): void {
-    const waitedMs = Math.max(0, startedAt - task.pushedAt);
-    this.#waited.add(waitedMs);
-    if (worker !== undefined) this.#ran.add(ranMs);
-    task.state = "settled";
-    this.#commands.push({ type: "settle", task, worker, verdict, waitedMs, ranMs });
+  #settle(task: T, { worker, startedAt, ranMs, begun }: LostRun, verdict: Verdict): void {
+    this.#ran.add(ranMs);
+    // A module that could not be loaded has no callbacks that could fire.
+    const callbacks = this.#modules.callbacks(task.module) ?? (begun ? 0 : undefined);
+    this.#tellSettled({
+      type: "settle",
+      task,
+      worker,
+      verdict,
+      callbacks,
+      waitedMs: startedAt - task.pushedAt,
+      ranMs,
+    });
+  }
+
+  /** Settles a task that no worker is to run. */
+  #drop(task: T, verdict: Verdict, now: number): void {
+    const callbacks = this.#modules.callbacks(task.module);
+    const waitedMs = now - task.pushedAt;
+    this.#tellSettled({ type: "settle", task, worker: undefined, verdict, callbacks, waitedMs, ranMs: 0 });
+  }
+
+  #tellSettled(command: Command<T, R> & { type: "settle" }): void {
+    command.waitedMs = Math.max(0, command.waitedMs);
+    command.task.state = "settled";
+    this.#waited.add(command.waitedMs);
+    this.#commands.push(command);
   }
 
   #retry(task: T, status: "failed" | "crashed" | "timed-out", now: number): boolean {
@@ -336,32 +371,25 @@ export class Scheduler<T extends Task, R extends Result> {
 
   /** Lets an idle worker end in peace. */
   #retire(worker: WorkerRecord<T>, now: number): void {
-    worker.state = { phase: "stopping", since: now, stage: "retiring" };
+    this.#workers.delete(worker.id);
+    this.#ending.retire(worker.id, now);
     this.#commands.push({ type: "close", worker: worker.id, clean: true });
-    this.#wakeBy(now + CLAIM_MS);
+    this.#wakeBy(this.#ending.dueAt);
   }
 
-  /** Stops a worker, whatever it is doing. Its tasks are settled or taken back before. */
-  #stop(worker: WorkerRecord<T>, now: number, task?: T): void {
-    switch (worker.state.phase) {
-      case "stopping":
-        return;
-      case "busy":
-        this.#busy--;
-        break;
-      case "idle":
-        this.#idle.splice(this.#idle.indexOf(worker), 1);
-        break;
-      case "starting":
-        this.#starting--;
-        break;
-      default:
-        worker.state satisfies never;
-    }
-    this.#killed++;
-    worker.state = { phase: "stopping", since: now, stage: "asked" };
-    this.#commands.push({ type: "close", worker: worker.id, clean: false, task });
-    this.#wakeBy(now + this.#options.killGrace);
+  /** Stops a busy worker, whatever it is doing. Its tasks are settled or taken back before. */
+  #stop(worker: WorkerRecord<T>, now: number): void {
+    this.#busy--;
+    this.#workers.delete(worker.id);
+    this.#ending.stop(worker.id, now);
+    this.#commands.push({ type: "close", worker: worker.id, clean: false });
+    this.#interrupt(now);
+  }
+
+  /** Interrupts the workers whose grace is over. */
+  #interrupt(now: number): void {
+    for (const worker of this.#ending.tick(now)) this.#commands.push({ type: "kill", worker });
+    this.#wakeBy(this.#ending.dueAt);
   }
 
   #takeBack(worker: WorkerRecord<T>, state: { offered: Offered<T> }): void {
@@ -387,7 +415,7 @@ export class Scheduler<T extends Task, R extends Result> {
       if (task === undefined) continue;
       count++;
       if (task.cancelled) {
-        this.#settle(task, undefined, { status: "cancelled" }, now, 0);
+        this.#drop(task, CANCELLED, now);
       } else {
         task.state = "queued";
         back.push(task);
@@ -401,79 +429,94 @@ export class Scheduler<T extends Task, R extends Result> {
   #looked(id: number, running: Running | undefined, now: number): void {
     const worker = this.#workers.get(id);
     if (worker?.state.phase !== "busy") return;
-    const { offered, since } = worker.state;
-    const task = running && offered.find(running.seq);
-    if (task === undefined || running === undefined) {
-      const first = offered.first()!;
-      if (first.cancelled && this.#options.maxOffered === 1) {
-        offered.take(first.seq);
-        this.#settle(first, id, { status: "cancelled" }, now, 0);
-        this.#stop(worker, now, first);
-        return;
-      }
-      // Nothing has begun. Something that an earlier task left behind may hold the thread.
-      if (now < since + CLAIM_MS) {
-        this.#watch(
-          worker,
-          Math.min(since + CLAIM_MS, now + Math.min(offered.shortest(), this.#options.loadTimeout, WATCH_MS)),
-        );
-      } else if (this.#options.maxOffered === 1 || worker.state.stuck) {
-        this.#giveUp(worker, now);
-      } else {
-        worker.state.stuck = true;
-        this.#takeBack(worker, worker.state);
-        // It may have begun just now, or hold what cannot be taken back.
-        this.#watch(worker, now + Math.min(first.timeout, this.#options.loadTimeout, WATCH_MS));
-      }
-      return;
-    }
-    worker.state.stuck = false;
+    const { state } = worker;
+    const task = running && state.offered.find(running.seq);
+    if (running === undefined || task === undefined) return this.#notBegun(worker, state, now);
+    state.stuck = false;
     if (running.callbacks !== undefined) this.#modules.loaded(task.module, running.callbacks);
     const limit = running.loading ? this.#options.loadTimeout : task.timeout;
-    const ranMs = now - running.since;
     // Compared as a moment, like the watch that is set for it: a difference could round to just below the limit.
     if (now >= running.since + limit || task.cancelled) {
-      if (offered.size > 1) {
-        // The worker must not go on with those behind, and may have finished this one meanwhile.
-        this.#takeBack(worker, worker.state);
-        this.#commands.push({ type: "look", worker: id });
-        return;
-      }
-      offered.take(running.seq);
-      task.attempts++;
-      const verdict: Verdict = task.cancelled
-        ? { status: "cancelled" }
-        : { status: "timed-out", limit: { loading: running.loading, timeout: limit } };
-      this.#end(task, id, verdict, running.since, ranMs, now);
-      this.#stop(worker, now, task);
-      return;
+      this.#overdue(worker, state, task, running, limit, now);
+    } else {
+      this.#goesOn(worker, state, task, running, limit, now);
     }
-    this.#soften(worker, worker.state, task, running, now);
-    const soft = task.softTimeout !== undefined && worker.state.softened !== running.seq && !running.loading
-      ? running.since + task.softTimeout
-      : Infinity;
-    this.#watch(
-      worker,
-      Math.min(
-        running.since + limit,
-        soft,
-        now + Math.min(offered.shortest(), this.#options.loadTimeout, WATCH_MS),
-      ),
-    );
-    if (offered.size > 1 && ranMs > this.#lateAfter(task)) this.#takeBack(worker, worker.state);
   }
 
-  #soften(
+  /** Nothing has begun. Something that an earlier task left behind may hold the worker. */
+  #notBegun(worker: WorkerRecord<T>, state: Busy<T>, now: number): void {
+    const { offered, since } = state;
+    const first = offered.first()!;
+    const alone = this.#options.maxOffered === 1;
+    if (first.cancelled && alone) {
+      offered.take(first.seq);
+      this.#drop(first, CANCELLED, now);
+      this.#stop(worker, now);
+    } else if (now < since + CLAIM_MS) {
+      this.#watch(worker, Math.min(since + CLAIM_MS, this.#nextLook(offered, now)));
+    } else if (alone || state.stuck) {
+      this.#giveUp(worker, state, now);
+    } else {
+      state.stuck = true;
+      this.#takeBack(worker, state);
+      // It may have begun just now, or hold what cannot be taken back.
+      this.#watch(worker, now + Math.min(first.timeout, this.#options.loadTimeout, WATCH_MS));
+    }
+  }
+
+  /** The task is over its limit, or nobody wants it any more. */
+  #overdue(
     worker: WorkerRecord<T>,
-    state: WorkerState<T> & { phase: "busy" },
+    { offered }: Busy<T>,
     task: T,
-    running: Running,
+    { seq, since, loading }: Running,
+    timeout: number,
     now: number,
   ): void {
-    if (task.softTimeout === undefined || running.loading || state.softened === running.seq) return;
-    if (now < running.since + task.softTimeout) return;
-    state.softened = running.seq;
-    this.#commands.push({ type: "abort", worker: worker.id, seq: running.seq });
+    if (offered.size > 1) {
+      // The worker must not go on with those behind, and may have finished this one meanwhile.
+      this.#takeBack(worker, { offered });
+      this.#commands.push({ type: "look", worker: worker.id });
+      return;
+    }
+    offered.take(seq);
+    task.attempts++;
+    const run = { worker: worker.id, startedAt: since, ranMs: now - since, begun: true };
+    this.#end(
+      task,
+      run,
+      task.cancelled ? CANCELLED : { status: "timed-out", limit: { loading, timeout } },
+      now,
+    );
+    this.#stop(worker, now);
+  }
+
+  /** The task may go on; the worker is looked at again when something may be due. */
+  #goesOn(
+    worker: WorkerRecord<T>,
+    state: Busy<T>,
+    task: T,
+    running: Running,
+    limit: number,
+    now: number,
+  ): void {
+    const { seq, since, loading } = running;
+    let due = since + limit;
+    if (task.softTimeout !== undefined && !loading && state.softened !== seq) {
+      if (now >= since + task.softTimeout) {
+        state.softened = seq;
+        this.#commands.push({ type: "abort", worker: worker.id, seq });
+      } else {
+        due = Math.min(due, since + task.softTimeout);
+      }
+    }
+    this.#watch(worker, Math.min(due, this.#nextLook(state.offered, now)));
+    if (state.offered.size > 1 && now - since > this.#lateAfter(task)) this.#takeBack(worker, state);
+  }
+
+  /** When something may be due of the tasks that wait on a worker: any of them may be begun unseen. */
+  #nextLook(offered: Offered<T>, now: number): number {
+    return now + Math.min(offered.shortest(), this.#options.loadTimeout, WATCH_MS);
   }
 
   #lateAfter(task: T): number {
@@ -481,13 +524,12 @@ export class Scheduler<T extends Task, R extends Result> {
   }
 
   /** A worker that begins nothing. What it can no longer run goes to another; what has left for it is lost. */
-  #giveUp(worker: WorkerRecord<T>, now: number): void {
-    if (worker.state.phase !== "busy") return;
-    const { offered, since } = worker.state;
+  #giveUp(worker: WorkerRecord<T>, { offered, since }: Busy<T>, now: number): void {
     const back: T[] = [];
     for (const task of offered.drain()) {
       if (task.exclusive) {
-        this.#crashed(task, worker, since, UNRESPONSIVE, now);
+        const run = { worker: worker.id, startedAt: since, ranMs: now - since, begun: false };
+        this.#crashed(task, run, UNRESPONSIVE, now);
       } else {
         task.state = "queued";
         back.push(task);
@@ -501,19 +543,14 @@ export class Scheduler<T extends Task, R extends Result> {
     this.#commands.push({ type: "watch", worker: worker.id, at });
   }
 
-  #gone(id: number, death: DeathData, unclaimed: readonly number[], now: number): void {
+  #gone({ worker: id, death, running, unclaimed }: Event<T, R> & { type: "gone" }, now: number): void {
+    if (this.#ending.gone(id)) return;
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
     this.#workers.delete(id);
+    this.#restarts.spend(now);
     const { state } = worker;
-    if (state.phase !== "stopping") {
-      this.#restarts.spend(now);
-    }
     switch (state.phase) {
-      case "stopping":
-        if (state.stage === "asked") this.#ended.asked++;
-        else if (state.stage !== "retiring") this.#ended.interrupted++;
-        return;
       case "starting":
         this.#starting--;
         this.#failedStarts++;
@@ -525,22 +562,31 @@ export class Scheduler<T extends Task, R extends Result> {
       case "busy":
         this.#busy--;
         this.#requeue(state.offered, unclaimed, now);
-        for (const task of state.offered.drain()) this.#crashed(task, worker, state.since, death, now);
+        for (const task of state.offered.drain()) {
+          const begun = task.seq === running?.seq;
+          if (begun && running.callbacks !== undefined) this.#modules.loaded(task.module, running.callbacks);
+          const startedAt = begun ? running.since : state.since;
+          this.#crashed(
+            task,
+            { worker: id, startedAt, ranMs: Math.max(0, now - startedAt), begun },
+            death,
+            now,
+          );
+        }
         break;
       default:
         state satisfies never;
     }
   }
 
-  #crashed(task: T, worker: WorkerRecord<T>, since: number, death: DeathData, now: number): void {
+  #crashed(task: T, run: LostRun, death: DeathData, now: number): void {
     // It ends one worker after the other, and faster than they may be started again.
     const inARow = this.#modules.crashed(task.module);
     if (inARow >= this.#options.size + RESTART_BURST && this.#restarts.wait(now) > 0) {
       this.#modules.refuse(task.module, death, now);
     }
     task.attempts++;
-    const verdict: Verdict = task.cancelled ? { status: "cancelled" } : { status: "crashed", death };
-    this.#end(task, worker.id, verdict, since, Math.max(0, now - since), now);
+    this.#end(task, run, task.cancelled ? CANCELLED : { status: "crashed", death }, now);
   }
 
   #startFailed(death: DeathData, now: number): void {
@@ -558,7 +604,7 @@ export class Scheduler<T extends Task, R extends Result> {
   /** No worker can be had: waiting tasks end with the reason. */
   #failWaiting(death: DeathData, now: number): void {
     for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
-      this.#settle(task, undefined, { status: "crashed", death }, now, 0);
+      this.#drop(task, { status: "crashed", death }, now);
     }
   }
 
@@ -673,7 +719,7 @@ export class Scheduler<T extends Task, R extends Result> {
       const refused = this.#modules.refused(task.module, now);
       if (refused === undefined) return task;
       this.#queue.shift();
-      this.#settle(task, undefined, { status: "crashed", death: refused }, now, 0);
+      this.#drop(task, { status: "crashed", death: refused }, now);
     }
   }
 
@@ -684,7 +730,7 @@ export class Scheduler<T extends Task, R extends Result> {
     const wanted = Math.min(size, Math.max(minSize, this.#busy + this.#queue.size)) + spares;
     let missing = wanted - alive;
     if (missing <= 0) return;
-    if (this.#zombies() >= maxZombies) {
+    if (this.#ending.zombies >= maxZombies) {
       if (alive === 0 && this.#queue.size > 0) this.#failWaiting(tooManyZombies(maxZombies), now);
       return;
     }
@@ -707,26 +753,15 @@ export class Scheduler<T extends Task, R extends Result> {
     }
   }
 
-  #zombies(): number {
-    let zombies = 0;
-    for (const { state } of this.#workers.values()) {
-      if (state.phase === "stopping" && state.stage === "zombie") zombies++;
-    }
-    return zombies;
-  }
-
   #tick(now: number): void {
     this.#wake = Infinity;
     this.#tickRetries(now);
     for (const worker of this.#workers.values()) {
-      const { state } = worker;
-      if (state.phase === "stopping") {
-        this.#escalate(worker, state, now);
-      } else if (state.phase === "busy" && state.offered.size > 1) {
-        this.#commands.push({ type: "look", worker: worker.id });
-        this.#wakeBy(now + LATE_MS);
-      }
+      if (worker.state.phase !== "busy" || worker.state.offered.size <= 1) continue;
+      this.#commands.push({ type: "look", worker: worker.id });
+      this.#wakeBy(now + LATE_MS);
     }
+    this.#interrupt(now);
     this.#tickIdle(now);
   }
 
@@ -755,38 +790,12 @@ export class Scheduler<T extends Task, R extends Result> {
     }
   }
 
-  /** Asked, then interrupted, then known not to have ended. */
-  #escalate(worker: WorkerRecord<T>, state: WorkerState<T> & { phase: "stopping" }, now: number): void {
-    const { killGrace } = this.#options;
-    switch (state.stage) {
-      case "retiring":
-        if (now < state.since + CLAIM_MS) return this.#wakeBy(state.since + CLAIM_MS);
-        this.#commands.push({ type: "kill", worker: worker.id });
-        state.stage = "interrupted";
-        return this.#wakeBy(now + CLAIM_MS);
-      case "asked":
-        if (now < state.since + killGrace) return this.#wakeBy(state.since + killGrace);
-        this.#commands.push({ type: "kill", worker: worker.id });
-        state.stage = "interrupted";
-        state.since = now;
-        return this.#wakeBy(now + CLAIM_MS);
-      case "interrupted":
-        if (now < state.since + CLAIM_MS) return this.#wakeBy(state.since + CLAIM_MS);
-        state.stage = "zombie";
-        return;
-      case "zombie":
-        return;
-      default:
-        state.stage satisfies never;
-    }
-  }
-
   // The end
 
   #close(terminated: boolean, now: number): void {
     if (this.#closing === undefined) this.#closing = { since: now, terminated };
     this.#closing.terminated ||= terminated;
-    for (const task of this.#retries.drain()) this.#settle(task, undefined, { status: "cancelled" }, now, 0);
+    for (const task of this.#retries.drain()) this.#drop(task, CANCELLED, now);
     for (const worker of this.#workers.values()) {
       const { state } = worker;
       if (state.phase === "idle") {
@@ -801,15 +810,10 @@ export class Scheduler<T extends Task, R extends Result> {
         const [first, ...rest] = state.offered.drain();
         if (first !== undefined) {
           first.attempts++;
-          this.#settle(
-            first,
-            worker.id,
-            { status: "cancelled" },
-            state.since,
-            Math.max(0, now - state.since),
-          );
+          const ranMs = Math.max(0, now - state.since);
+          this.#settle(first, { worker: worker.id, startedAt: state.since, ranMs, begun: true }, CANCELLED);
         }
-        for (const task of rest) this.#settle(task, undefined, { status: "cancelled" }, now, 0);
+        for (const task of rest) this.#drop(task, CANCELLED, now);
         this.#stop(worker, now);
       }
     }
@@ -819,16 +823,19 @@ export class Scheduler<T extends Task, R extends Result> {
     if (this.#closed || this.#closing === undefined) return;
     // A worker that does not end does not hold the end of the pool.
     const patience = this.#closing.terminated ? this.#options.killGrace + 200 : 2 * CLAIM_MS;
-    if (this.#workers.size > 0 && now < this.#closing.since + patience) {
+    if (this.#workers.size + this.#ending.size > 0 && now < this.#closing.since + patience) {
       this.#wakeBy(this.#closing.since + patience);
       return;
     }
     this.#closed = true;
-    for (const worker of this.#workers.keys()) this.#commands.push({ type: "kill", worker });
+    for (const worker of [...this.#workers.keys(), ...this.#ending.ids]) {
+      this.#commands.push({ type: "kill", worker });
+    }
     this.#commands.push({ type: "closed" });
   }
 }
 
+const CANCELLED: Verdict = { status: "cancelled" };
 const UNRESPONSIVE: DeathData = { reason: "exit", exitCode: null, message: "did not begin the task" };
 
 function tooManyZombies(max: number): DeathData {

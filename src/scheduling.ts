@@ -61,7 +61,14 @@ export type Event<T extends Task, R extends Result> =
   /** The answer to `take-back`: the numbers of the tasks that the worker had not begun. */
   | { type: "taken-back"; worker: number; seqs: readonly number[] }
   /** The worker has ended; its results were told before, and these are the tasks it had not begun. */
-  | { type: "gone"; worker: number; death: DeathData; unclaimed: readonly number[] }
+  | {
+    type: "gone";
+    worker: number;
+    death: DeathData;
+    /** What it was doing last. */
+    running: Running | undefined;
+    unclaimed: readonly number[];
+  }
   /** Workers started before this lack something that the tasks to come need. */
   | { type: "renew" }
   | { type: "tick" }
@@ -84,9 +91,19 @@ export type Command<T extends Task, R extends Result> =
   | { type: "watch"; worker: number; at: number }
   | { type: "abort"; worker: number; seq: number }
   | { type: "finish"; task: T; worker: number; result: R; waitedMs: number }
-  | { type: "settle"; task: T; worker: number | undefined; verdict: Verdict; waitedMs: number; ranMs: number }
+  | {
+    type: "settle";
+    task: T;
+    /** Undefined for a task that no worker was given. */
+    worker: number | undefined;
+    verdict: Verdict;
+    /** Which callbacks its module has; undefined where no worker has tried to load it. */
+    callbacks: number | undefined;
+    waitedMs: number;
+    ranMs: number;
+  }
   /** Ask the worker to close; cleanly where it is idle. */
-  | { type: "close"; worker: number; clean: boolean; task?: T | undefined }
+  | { type: "close"; worker: number; clean: boolean }
   | { type: "kill"; worker: number }
   /** The pool is warm. */
   | { type: "warm" }

@@ -8,26 +8,18 @@
  */
 import process from "node:process";
 import { Buffer, decode } from "./codec.ts";
-import type { TaskContext } from "./context.ts";
 import { describeError } from "./error_data.ts";
+import { now } from "./now.ts";
 import { type FromWorker, PROTOCOL_VERSION, type ResultData, RESULTS, type ToWorker } from "./protocol.ts";
 import { Realm } from "./realm.ts";
 import { RecordWriter, ResultRecord } from "./records.ts";
+import { drive, isGenerator, type RunId, RunningTask } from "./running_task.ts";
 import { callbackBits, findTarget, splitSpecifier, type Target } from "./task_module.ts";
 import { transferOf } from "./transfer.ts";
 import { refuseLossy } from "./lossy.ts";
 
-const apply = Reflect.apply;
-const AbortControllerClass = AbortController;
-const PromiseClass = Promise;
 const prototypeOf = Object.getPrototypeOf;
 const ArrayBufferPrototype = ArrayBuffer.prototype;
-const setTimer = setTimeout;
-const clearTimer = clearTimeout;
-const abort = AbortController.prototype.abort;
-const timeOrigin = performance.timeOrigin;
-const performanceNow = performance.now.bind(performance);
-const now = () => timeOrigin + performanceNow();
 const memoryUsage = process.memoryUsage.bind(process);
 const heapUsed = () => memoryUsage().heapUsed;
 const MIB = 2 ** 20;
@@ -48,10 +40,7 @@ export interface Seat {
 }
 
 /** A task to run. */
-interface Run {
-  seq: number;
-  id: number;
-  attempt: number;
+interface Run extends RunId {
   module: number;
   /** Undefined for a task that only loads its module. */
   args: unknown[] | undefined;
@@ -68,11 +57,6 @@ interface ModuleEntry {
 /** Results wait in shared memory at most this long before the dispatcher is told. */
 const TELL_MS = 6;
 
-/** Progress is told at most once in this many milliseconds; values in between give way to the last. */
-const PROGRESS_MS = 10;
-/** How many yielded values may be on their way to the entry before a generator has to wait. */
-const YIELDED_AHEAD = 16;
-
 /** Runs tasks. */
 export class TaskRunner {
   readonly #seat: Seat;
@@ -81,7 +65,7 @@ export class TaskRunner {
   // A list of our own: the methods of arrays can be patched.
   #first: Run | undefined;
   #last: Run | undefined;
-  #running: Context | undefined;
+  #running: RunningTask | undefined;
   #active = false;
   #untold = false;
   #toldAt = 0;
@@ -113,7 +97,7 @@ export class TaskRunner {
       this.#seat.exit();
       return;
     }
-    this.#seat.post({ type: "ready", version: PROTOCOL_VERSION });
+    this.#seat.post({ type: "ready", version: PROTOCOL_VERSION, at: now() });
   }
 
   /** Takes a message in. */
@@ -227,7 +211,7 @@ export class TaskRunner {
     // A module that could not be loaded is imported again for the next task: it may have been mended.
     if (!("target" in loaded)) entry.loaded = undefined;
     const startedAt = now();
-    this.#seat.run(run.seq, "target" in loaded ? loaded.bits : 0, startedAt);
+    if ("target" in loaded) this.#seat.run(run.seq, loaded.bits, startedAt);
     if (this.#begin(run, loaded, startedAt)) this.#loop();
   }
 
@@ -235,14 +219,14 @@ export class TaskRunner {
   #begin(run: Run, loaded: Loaded, startedAt: number): boolean {
     if (!("target" in loaded)) {
       const load = { message: loaded.message, ...(loaded.caused && { cause: describeError(loaded.thrown) }) };
-      this.#post({ seq: run.seq, callbacks: 0, startedAt, endedAt: startedAt, load });
+      this.#post({ seq: run.seq, callbacks: undefined, startedAt, endedAt: startedAt, load });
       return true;
     }
     if (run.args === undefined) {
       this.#succeed(run, loaded.bits, startedAt, undefined);
       return true;
     }
-    const context = new Context(run, this.#seat);
+    const context = new RunningTask(run, this.#seat);
     this.#running = context;
     this.#inside = true;
     let value: unknown;
@@ -382,120 +366,4 @@ function isBuffer(message: ToWorker): message is ArrayBuffer {
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (typeof value === "object" || typeof value === "function") && value !== null &&
     typeof (value as PromiseLike<unknown>).then === "function";
-}
-
-type AnyGenerator = Generator<unknown, unknown> | AsyncGenerator<unknown, unknown>;
-
-function isGenerator(value: unknown): value is AnyGenerator {
-  if (typeof value !== "object" || value === null) return false;
-  const tag = (value as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag];
-  return (tag === "Generator" || tag === "AsyncGenerator") &&
-    typeof (value as AnyGenerator).next === "function";
-}
-
-/** Every value yielded is progress, the one returned is the result. */
-async function drive(generator: AnyGenerator, context: Context): Promise<unknown> {
-  for (;;) {
-    const step = await generator.next();
-    if (step.done) return step.value;
-    await context.yielded(step.value);
-  }
-}
-
-/** What a task knows of itself. */
-class Context implements TaskContext {
-  readonly #run: Run;
-  readonly #seat: Seat;
-  #controller: AbortController | undefined;
-  #aborted = false;
-  /** Its result must not overtake what was told before: it is told the same way. */
-  progressed = false;
-  #toldAt = 0;
-  #held: { value: unknown } | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #unanswered = 0;
-  #goOn: (() => void) | undefined;
-  #ended = false;
-
-  constructor(run: Run, seat: Seat) {
-    this.#run = run;
-    this.#seat = seat;
-  }
-
-  get seq(): number {
-    return this.#run.seq;
-  }
-
-  get taskId(): number {
-    return this.#run.id;
-  }
-
-  get attempt(): number {
-    return this.#run.attempt;
-  }
-
-  /** Made when it is first asked for: most tasks do not, and making one costs more than a small task. */
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortControllerClass();
-    if (this.#aborted) apply(abort, this.#controller, []);
-    return this.#controller.signal;
-  }
-
-  progress(value: unknown): void {
-    this.progressed = true;
-    const at = now();
-    if (at - this.#toldAt >= PROGRESS_MS) {
-      this.#toldAt = at;
-      this.#held = undefined;
-      this.#post(value, false);
-      return;
-    }
-    // In a flood only the last of a moment is told.
-    this.#held = { value };
-    this.#timer ??= setTimer(() => {
-      this.#timer = undefined;
-      this.flush();
-    }, PROGRESS_MS);
-  }
-
-  /** Tells the last progress, before the task is over. */
-  flush(): void {
-    if (this.#held === undefined) return;
-    const { value } = this.#held;
-    this.#held = undefined;
-    this.#toldAt = now();
-    this.#post(value, false);
-  }
-
-  /** A value that a generator yielded. Resolves when it may go on. */
-  async yielded(value: unknown): Promise<void> {
-    this.progressed = true;
-    this.#post(value, true);
-    if (++this.#unanswered < YIELDED_AHEAD) return;
-    await new PromiseClass<void>((resolve) => this.#goOn = resolve);
-  }
-
-  /** The entry took a yielded value. */
-  resume(): void {
-    this.#unanswered--;
-    this.#goOn?.();
-    this.#goOn = undefined;
-  }
-
-  /** The task is over: nothing more is told. */
-  end(): void {
-    this.flush();
-    if (this.#timer !== undefined) clearTimer(this.#timer);
-    this.#timer = undefined;
-    this.#ended = true;
-  }
-
-  #post(value: unknown, pull: boolean): void {
-    if (!this.#ended) this.#seat.post({ type: "progress", seq: this.#run.seq, value, pull });
-  }
-
-  abort(): void {
-    this.#aborted = true;
-    if (this.#controller !== undefined) apply(abort, this.#controller, []);
-  }
 }

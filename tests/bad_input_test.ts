@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
 import { InfoTask, MultiProcess, type Outcome, TaskLoadError, TaskTimeoutError } from "../mod.ts";
+import * as recorder from "./fixtures/recorder.ts";
 import { fixture, inline, withPool } from "./helpers.ts";
 
 const task = (name: string, ...args: unknown[]) => new InfoTask(fixture(`tasks.ts#${name}`), 2_000, ...args);
@@ -138,6 +139,19 @@ Deno.test("MultiProcess gives up a module that loads for longer than loadTimeout
       assertInstanceOf(outcome.error, TaskTimeoutError);
       assertStringIncludes(outcome.error.message, "still loading after 200 ms");
     }
+    // Nobody loads it once more to see what callbacks it might have.
+    assertEquals(await mp.run(task("add", 1, 2)), 3);
+    assertEquals((await mp.stats()).killed, 2);
+  });
+});
+
+Deno.test("MultiProcess fires the errorCallback of a module whose arguments no worker could be sent", async () => {
+  await withPool({ size: 1, isolation: "process" }, async (mp) => {
+    recorder.calls.length = 0;
+    const error = await failure(mp, new InfoTask(fixture("recorder.ts"), 5_000, new SharedArrayBuffer(8)));
+    assertEquals(error.name, "DataCloneError");
+    await mp.stop();
+    assertEquals(recorder.calls.map(({ kind, argument }) => [kind, argument]), [["errorCallback", error]]);
   });
 });
 

@@ -133,7 +133,7 @@ Deno.test("Scheduler escalates from asking to interrupting to a zombie, and coun
   assertEquals(scheduler.stats().zombies, 0);
   tell({ type: "tick" }, 1_400);
   assertEquals(scheduler.stats().zombies, 1);
-  tell({ type: "gone", worker: 1, death: DEATH, unclaimed: [] }, 5_000);
+  tell({ type: "gone", worker: 1, death: DEATH, running: undefined, unclaimed: [] }, 5_000);
   assertEquals(scheduler.stats().zombies, 0);
   assertEquals(scheduler.stats().ended, { asked: 0, interrupted: 1 });
 });
@@ -146,7 +146,10 @@ Deno.test("Scheduler refuses to start workers beyond maxZombies, and tells the t
   tell({ type: "tick" }, 400);
   tell({ type: "tick" }, 1_400);
   // Worker 1 is a zombie now: there is no third when worker 2 ends.
-  assertEquals(brief(tell({ type: "gone", worker: 2, death: DEATH, unclaimed: [] }, 1_500)), []);
+  assertEquals(
+    brief(tell({ type: "gone", worker: 2, death: DEATH, running: undefined, unclaimed: [] }, 1_500)),
+    [],
+  );
   assertEquals(brief(tell({ type: "push", task: fake(2) }, 1_500)), ["settle 2: crashed"]);
 });
 
@@ -220,7 +223,7 @@ Deno.test("Scheduler times loading by its own limit", () => {
 Deno.test("Scheduler settles the task of a dead worker as crashed, and replaces the worker", () => {
   const { tell } = warm();
   tell({ type: "push", task: fake(1) }, 0);
-  assertEquals(brief(tell({ type: "gone", worker: 1, death: DEATH, unclaimed: [] }, 5)), [
+  assertEquals(brief(tell({ type: "gone", worker: 1, death: DEATH, running: undefined, unclaimed: [] }, 5)), [
     "settle 1: crashed",
     "spawn 3",
   ]);
@@ -243,7 +246,12 @@ Deno.test("Scheduler limits restarts, and refuses a module that ends every worke
         settled++;
       } else if (command.type === "offer") {
         now += 1;
-        carry(tell({ type: "gone", worker: command.worker, death: DEATH, unclaimed: [] }, now));
+        carry(
+          tell(
+            { type: "gone", worker: command.worker, death: DEATH, running: undefined, unclaimed: [] },
+            now,
+          ),
+        );
       }
     }
   };
@@ -332,11 +340,44 @@ Deno.test("Scheduler gives up a worker that begins nothing, and keeps its task",
   ]);
 });
 
+Deno.test("Scheduler interrupts an idle worker that does not end in peace, and counts it", () => {
+  const { scheduler, tell } = warm({ maxTasksPerWorker: 1 });
+  tell({ type: "push", task: fake(1) }, 0);
+  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(0, 0, 1)] }, 1)), [
+    "finish 1",
+    "close 1 cleanly",
+    "spawn 3",
+  ]);
+  assertEquals(brief(tell({ type: "tick" }, 1_001)), ["kill 1"]);
+  assertEquals(brief(tell({ type: "tick" }, 1_002)), []);
+  const { killed, ended, zombies } = scheduler.stats();
+  assertEquals([killed, ended, zombies], [1, { asked: 0, interrupted: 0 }, 0]);
+  tell({ type: "gone", worker: 1, death: DEATH, running: undefined, unclaimed: [] }, 1_003);
+  assertEquals(scheduler.stats().ended, { asked: 0, interrupted: 1 });
+});
+
+Deno.test("Scheduler says that a module which could not be loaded has no callbacks, and knows nothing of one it never tried", () => {
+  const { tell } = warm();
+  const callbacks = (commands: FakeCommand[]) =>
+    commands.flatMap((command) => command.type === "settle" ? [command.callbacks] : []);
+  const loading = { seq: 0, since: 0, loading: true, callbacks: undefined };
+  tell({ type: "push", task: fake(1) }, 0);
+  assertEquals(callbacks(tell({ type: "looked", worker: 1, running: loading }, 1_000)), [0]);
+  tell({ type: "push", task: fake(2, { exclusive: true }) }, 1_000);
+  const lost = tell({ type: "gone", worker: 2, death: DEATH, running: undefined, unclaimed: [] }, 1_001);
+  assertEquals(callbacks(lost), [undefined]);
+});
+
 Deno.test("Scheduler closes: idle workers cleanly, and is closed when all are gone", () => {
   const { tell } = warm();
   assertEquals(brief(tell({ type: "stop" }, 0)), ["close 1 cleanly", "close 2 cleanly"]);
-  assertEquals(brief(tell({ type: "gone", worker: 1, death: DEATH, unclaimed: [] }, 5)), []);
-  assertEquals(brief(tell({ type: "gone", worker: 2, death: DEATH, unclaimed: [] }, 6)), ["closed"]);
+  assertEquals(
+    brief(tell({ type: "gone", worker: 1, death: DEATH, running: undefined, unclaimed: [] }, 5)),
+    [],
+  );
+  assertEquals(brief(tell({ type: "gone", worker: 2, death: DEATH, running: undefined, unclaimed: [] }, 6)), [
+    "closed",
+  ]);
 });
 
 /** Workers as the scheduler sees them, in simulated time: they run, hang, crash, die idle, and become zombies. */
@@ -487,7 +528,9 @@ class World {
     if (results.length > 0) this.tell({ type: "results", worker: worker.id, results });
     const unclaimed = worker.takeBack(worker.held.map(({ seq }) => seq));
     if (worker.current !== undefined) this.#doomed.add(worker.current.task.id);
-    this.tell({ type: "gone", worker: worker.id, death: DEATH, unclaimed });
+    const { current } = worker;
+    const last = current && running(current.task.seq, current.since, current.loading);
+    this.tell({ type: "gone", worker: worker.id, death: DEATH, running: last, unclaimed });
   }
 
   #spawn(id: number): void {

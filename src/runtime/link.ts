@@ -1,6 +1,7 @@
 import { MessageChannel as NodeChannel, type MessagePort as NodePort } from "node:worker_threads";
 import type { FromWorker, Running, ToWorker } from "../protocol.ts";
 import type { WorkerEvents, WorkerLink } from "./port.ts";
+import { RemoteClock } from "./remote_clock.ts";
 import { SharedSeat, SLOTS } from "./shared.ts";
 
 /** The most tasks a thread holds at once; their numbers must fit the slots also with gaps between them. */
@@ -9,6 +10,7 @@ const MAX_OFFERED = SLOTS / 2;
 abstract class PortLink implements WorkerLink {
   abstract readonly maxOffered: number;
   abstract readonly memory: SharedArrayBuffer | undefined;
+  readonly clock = new RemoteClock();
   readonly #port: NodePort;
 
   constructor(port: NodePort, events: WorkerEvents) {

@@ -3,12 +3,15 @@
  *
  * @module
  */
+import type { RemoteClock } from "./remote_clock.ts";
 import type { DeathData, FromWorker, Running, ToWorker, WorkerSpec } from "../protocol.ts";
 
 /** The dispatcher's end of a worker. */
 export interface WorkerLink {
   /** The most tasks the worker holds at once. */
   readonly maxOffered: number;
+  /** The worker's clock. */
+  readonly clock: RemoteClock;
   /** What the worker shares with the dispatcher, where it can. */
   readonly memory: SharedArrayBuffer | undefined;
   /** Allows the worker to run these tasks; their messages follow. */

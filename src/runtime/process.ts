@@ -13,6 +13,9 @@ const OUT_OF_MEMORY = ["SIGTRAP", "SIGABRT", "SIGILL", 133, 134, 132];
 /** How long the last messages of a process that has ended are waited for, in milliseconds. */
 const DRAIN_MS = 100;
 
+/** How long a process that said that it ends, or that cannot be spoken to any more, may still be there. */
+const EXIT_MS = 500;
+
 /**
  * Starts a child process. It hosts one thread worker and answers on its main thread, which no task can block, so
  * that it notices when its parent has died. Here its messages are passed on to the dispatcher's port, whose end is
@@ -35,25 +38,41 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
   const start = (flags: string[]) => {
     if (over) return;
     child = spawnChild(flags);
+    /** It is on its way out; if it does not get there by itself, it is helped. */
+    const finish = (final: DeathData) => {
+      setTimeout(() => {
+        if (over) return;
+        killGroup(child!);
+        end(final);
+      }, EXIT_MS);
+    };
     child.on("message", (bytes: Uint8Array) => {
       const message = decodeMessage<FromChild>(bytes);
       if (message.type === "dying") {
         death ??= message.death;
+        finish(death);
         return;
       }
       const inner = message.message;
       if (inner !== RESULTS && inner.type === "dying") death ??= inner.death;
       port.postMessage(message.message);
     });
-    child.on("error", (error) => end(failure(error)));
+    child.on("error", (error) => {
+      // It may be that it could not be spoken to, or not be killed: nobody is to be left behind.
+      killGroup(child!);
+      end(failure(error));
+    });
     child.on("exit", (code, signal) => {
       const final = deathOf(code, signal, spec.memoryLimit);
+      // What its tasks have started goes along.
+      killGroup(child!);
       // Its last messages may still be on their way: the channel closes behind them, and tells so before their turn.
       const last = () => setTimeout(() => end(final));
       if (!child!.connected) last();
       else child!.once("disconnect", last);
       setTimeout(() => end(final), DRAIN_MS);
     });
+    child.on("disconnect", () => finish({ reason: "exit", exitCode: null, message: "closed its channel" }));
     port.onmessage = ({ data }: MessageEvent<ToWorker>) => {
       try {
         send({ type: "message", message: data });
@@ -109,8 +128,10 @@ function failure(thrown: unknown): DeathData {
 }
 
 function killGroup(child: Child): void {
+  // Not started at all.
+  if (child.pid === undefined) return;
   try {
-    process.kill(-child.pid!, "SIGKILL");
+    process.kill(-child.pid, "SIGKILL");
   } catch {
     // It has ended already, or there are no process groups here.
     child.kill("SIGKILL");

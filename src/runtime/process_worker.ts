@@ -71,12 +71,6 @@ function watchMemory(memoryLimit: number): void {
   }, MEMORY_POLL_MS);
 }
 
-let deliver: ((message: ToWorker) => void) | undefined;
-process.on("message", (bytes: Uint8Array) => {
-  const message = decodeMessage<ToChild>(bytes);
-  if (message.type === "start") deliver = host(message.initializer, message.memoryLimit);
-  else deliver?.(message.message);
-});
 /** The parent has gone: nobody wants to know any more, and what the tasks have started goes along. */
 function endGroup(): void {
   try {
@@ -85,6 +79,13 @@ function endGroup(): void {
     Deno.exit(0);
   }
 }
+
+let deliver: ((message: ToWorker) => void) | undefined;
+process.on("message", (bytes: Uint8Array) => {
+  const message = decodeMessage<ToChild>(bytes);
+  if (message.type === "start") deliver = host(message.initializer, message.memoryLimit);
+  else deliver?.(message.message);
+});
 
 process.on("disconnect", endGroup);
 // That event is not to be relied on: a parent that died while its tasks spun has been seen to leave children behind

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import process from "node:process";
 import { type MessagePort as NodePort, workerData } from "node:worker_threads";
 import { describeError } from "../error_data.ts";
 import type { DeathData, FromWorker, ToWorker } from "../protocol.ts";
@@ -22,7 +21,12 @@ const postMessage = port.postMessage.bind(port);
 // Deno iterates over the list, which a task may have made impossible.
 const post = (message: FromWorker, transfer: ArrayBuffer[] = []): void =>
   transfer.length === 0 ? postMessage(message) : postMessage(message, transfer);
-const exitProcess = process.exit.bind(process);
+// Not `process.exit`: it loops until the thread is interrupted, which happens once. After an exit by a task it would
+// spin for ever (seen up to 2.9.6).
+const exitThread = Deno.exit;
+const exitCode = Object.getOwnPropertyDescriptor(Deno, "exitCode")?.get;
+/** An exit has begun. Deno may deliver another message after it, and run what is scheduled (seen up to 2.9.6). */
+let leaving = false;
 hidePort();
 
 /**
@@ -45,7 +49,7 @@ class ThreadSeat extends SharedSeat implements Seat {
   }
 
   exit(): void {
-    exitProcess(0);
+    exit(0);
   }
 }
 
@@ -53,13 +57,13 @@ class ThreadSeat extends SharedSeat implements Seat {
 class MessageSeat implements Seat {
   readonly crowded = false;
 
-  claim(seq: number, loading: boolean, callbacks: number): boolean {
-    post({ type: "started", seq, loading, callbacks });
+  claim(seq: number, loading: boolean, callbacks: number, at: number): boolean {
+    post({ type: "started", seq, at, loading, callbacks });
     return true;
   }
 
-  run(seq: number, callbacks: number): void {
-    post({ type: "started", seq, loading: false, callbacks });
+  run(seq: number, callbacks: number, at: number): void {
+    post({ type: "started", seq, at, loading: false, callbacks });
   }
 
   write(): boolean {
@@ -71,13 +75,19 @@ class MessageSeat implements Seat {
   }
 
   exit(): void {
-    exitProcess(0);
+    exit(0);
   }
+}
+
+function exit(code: number): void {
+  leaving = true;
+  exitThread(code);
 }
 
 /** Tells why, and ends the thread. */
 function die(event: Event, thrown: unknown, how: string): void {
   event.preventDefault();
+  if (leaving) return;
   const error = describeError(thrown);
   const death: DeathData = {
     reason: "error",
@@ -88,9 +98,19 @@ function die(event: Event, thrown: unknown, how: string): void {
   try {
     post({ type: "dying", death });
   } finally {
-    exitProcess(1);
+    exit(1);
   }
 }
+
+/** A task is ending the thread. */
+function leave(): void {
+  if (leaving) return;
+  leaving = true;
+  const code = exitCode?.call(Deno) ?? 0;
+  post({ type: "dying", death: { reason: "exit", exitCode: code, message: `exited with code ${code}` } });
+}
+
+addEventListener("unload", leave);
 
 addEventListener("error", (event) => die(event, event.error, "an uncaught error"));
 addEventListener("unhandledrejection", (event) => die(event, event.reason, "an unhandled rejection"));
@@ -101,7 +121,9 @@ if (!("self" in globalThis)) {
 }
 
 const runner = new TaskRunner(memory === undefined ? new MessageSeat() : new ThreadSeat(memory), memoryLimit);
-port.on("message", (message: ToWorker) => runner.receive(message));
+port.on("message", (message: ToWorker) => {
+  if (!leaving) runner.receive(message);
+});
 
 /**
  * From 2.9.4 on Deno interrupts code of a worker only while the worker holds a Web Lock. Held for the whole life;

@@ -81,6 +81,57 @@ for (const isolation of ["thread", "process"] as const) {
   });
 }
 
+for (const isolation of ["thread", "process"] as const) {
+  Deno.test(`a worker that is ending and does not end (${isolation}) is stopped, and its task has crashed`, async () => {
+    const mp = new MultiProcess({ size: 1, isolation, memoryLimit: 256 });
+    try {
+      await mp.start();
+      // What Deno tells a thread whose task calls `Deno.exit`; here nothing interrupts the code that follows.
+      const module = inline(
+        "export function runnable() { Deno.exitCode = 3; dispatchEvent(new Event('unload')); for (;;); }",
+      );
+      const since = performance.now();
+      const outcome = await mp.push(new InfoTask(module, 60_000));
+      assert(performance.now() - since < 10_000, "long before its limit");
+      assertReason(outcome, "Deno.exit");
+      await until(async () => (await mp.stats()).workers.idle === 2, 10_000, "the worker is replaced");
+      assertEquals((await mp.stats()).workers.stopping, 0);
+      assertEquals(await mp.run(add()), 42);
+    } finally {
+      await mp.terminate();
+    }
+  });
+}
+
+for (const end of ["Deno.exit(1)", "for (;;);"]) {
+  Deno.test(`what a task has started goes along with its process: ${end}`, async () => {
+    const mp = new MultiProcess({ size: 1, isolation: "process" });
+    try {
+      await mp.start();
+      const pid = Promise.withResolvers<number>();
+      const module = inline(`export async function runnable() {
+        this.progress(new Deno.Command("sleep", { args: ["60"] }).spawn().pid);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        ${end}
+      }`);
+      const outcome = mp.push(new InfoTask(module, 2_000), { onProgress: (it) => pid.resolve(it as number) });
+      assert(["crashed", "timed-out"].includes((await outcome).status));
+      const started = await pid.promise;
+      await until(() => !alive(started), 5_000, "the end of what it has started");
+    } finally {
+      await mp.terminate();
+    }
+  });
+}
+
+function alive(pid: number): boolean {
+  try {
+    return !/^State:\s*[ZX]/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+  } catch {
+    return false;
+  }
+}
+
 Deno.test("a module that ends every worker cannot storm, and healthy modules go on", async () => {
   const mp = new MultiProcess({ size: 2 });
   try {

@@ -1,0 +1,142 @@
+import { describeError } from "./error_data.ts";
+import { now } from "./now.ts";
+import type { DeathData, ErrorData, ResultData, Running, TaskData } from "./protocol.ts";
+import { RecordWriter, ResultRecord, RunRecord, TaskRecord } from "./records.ts";
+import type { RunTask } from "./run_task.ts";
+import type { WorkerLink } from "./runtime/port.ts";
+import type { Result } from "./scheduling.ts";
+import { Watch } from "./watch.ts";
+
+/** The end of a run: a record, or a message. */
+export interface RunResult extends Result {
+  readonly words: Int32Array | undefined;
+  readonly at: number;
+  readonly data: ResultData | undefined;
+}
+
+/** The size of a result ring, which is what can be read from one at once. */
+const MAX_RING_WORDS = 1 << 14;
+
+// Of use only within a call: one of each serves all workers.
+const scratch = new Int32Array(MAX_RING_WORDS);
+const runs = new RecordWriter();
+
+/** A worker, as the dispatcher holds it. */
+export class PoolWorker {
+  readonly id: number;
+  readonly link: WorkerLink;
+  /** Its live deadline. */
+  readonly watch: Watch;
+  ready = false;
+  /** It was told to end, so nobody needs to know why it does. */
+  dismissed = false;
+  death: DeathData | undefined;
+  /** Its port is closed. */
+  closed = false;
+  /** How many modules it knows. */
+  #modules = 0;
+
+  constructor(id: number, link: WorkerLink, look: () => void) {
+    this.id = id;
+    this.link = link;
+    this.watch = new Watch(look);
+  }
+
+  /** Nobody waits for it any more. */
+  dismiss(): void {
+    this.dismissed = true;
+    this.watch.end();
+  }
+
+  /** Hands tasks out. Returns the ends of those that cannot be sent. */
+  offer(tasks: readonly RunTask[], modules: readonly string[]): RunResult[] {
+    const { link } = this;
+    const failed: RunResult[] = [];
+    if (this.#modules < modules.length) {
+      link.post({ type: "modules", from: this.#modules, specifiers: modules.slice(this.#modules) });
+      this.#modules = modules.length;
+    }
+    for (let i = 0; i < tasks.length; i++) {
+      const task = tasks[i]!;
+      link.offer(task.seq);
+      if (task.words !== undefined) {
+        const at = runs.begin(RunRecord.header);
+        RunRecord.put(runs.words, at, task.seq, task.id, task.attempts + 1, task.module);
+        runs.copy(task.words, task.at + TaskRecord.header, task.at + task.words[task.at]!);
+        runs.end();
+      } else {
+        this.#postRuns();
+        const result = this.#offerOne(task, task.data!);
+        if (result !== undefined) failed.push(result);
+      }
+    }
+    this.#postRuns();
+    return failed;
+  }
+
+  #postRuns(): void {
+    if (runs.count === 0) return;
+    const buffer = runs.take();
+    this.link.post(buffer, [buffer]);
+  }
+
+  #offerOne(task: RunTask, { args, retry }: TaskData): RunResult | undefined {
+    const { seq, id, module } = task;
+    const attempt = task.attempts + 1;
+    // Another attempt needs the buffers again.
+    const last = retry === undefined || attempt >= retry.maxAttempts;
+    try {
+      this.link.post({ type: "run-one", seq, id, attempt, module, args }, last ? [...task.moved] : []);
+      return undefined;
+    } catch (error) {
+      return undeliverable(seq, describeError(error));
+    }
+  }
+
+  /** What it does with the last of these tasks that it has begun. */
+  look(seqs: readonly number[]): Running | undefined {
+    for (let i = seqs.length - 1; i >= 0; i--) {
+      const running = this.link.look(seqs[i]!);
+      if (running !== undefined) return running;
+    }
+    return undefined;
+  }
+
+  /** Results that it has written to shared memory. */
+  read(): RunResult[] {
+    let end = 0;
+    for (;;) {
+      const length = this.link.read(scratch, end);
+      if (length === 0) break;
+      end += length;
+    }
+    const words = scratch.slice(0, end);
+    const results: RunResult[] = [];
+    for (let at = 0; at < end; at += words[at]!) {
+      results.push({
+        seq: ResultRecord.seq(words, at),
+        ok: true,
+        callbacks: ResultRecord.callbacks(words, at),
+        startedAt: ResultRecord.startedAt(words, at),
+        endedAt: ResultRecord.endedAt(words, at),
+        words,
+        at,
+        data: undefined,
+      });
+    }
+    return results;
+  }
+}
+
+/** The end of a run that came as a message. */
+export function resultOf(data: ResultData): RunResult {
+  const { seq, callbacks, startedAt, endedAt } = data;
+  const ok = data.error === undefined && data.load === undefined;
+  return { seq, ok, callbacks, startedAt, endedAt, words: undefined, at: 0, data };
+}
+
+/** The end of a run whose arguments cannot be sent to the worker. */
+export function undeliverable(seq: number, error: ErrorData): RunResult {
+  const at = now();
+  return resultOf({ seq, callbacks: undefined, startedAt: at, endedAt: at, error });
+}
