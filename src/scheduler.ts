@@ -50,7 +50,7 @@ interface WorkerRecord<T extends Task> {
 }
 
 /** Work that is handed out at once is expected to take about this long. */
-const BATCH_MS = 6;
+const BATCH_MS = 8;
 /** Less work than this is not worth moving to a free worker. */
 const STEAL_MS = 0.25;
 /** A task expected to run longer than this is handed out only to a free worker. */
@@ -665,6 +665,8 @@ export class Scheduler<T extends Task, R extends Result> {
         return false;
       }
       expected = estimate * held;
+      // Refilling by halves, here too: else each task that ends is a message for the next one.
+      if (held > 1 && expected > BATCH_MS / 2) return false;
     }
     const tasks: T[] = [];
     let shortest = Infinity;

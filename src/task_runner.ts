@@ -55,7 +55,7 @@ interface ModuleEntry {
 }
 
 /** Results wait in shared memory at most this long before the dispatcher is told. */
-const TELL_MS = 6;
+const TELL_MS = 4;
 
 /** Runs tasks. */
 export class TaskRunner {
