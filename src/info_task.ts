@@ -115,9 +115,13 @@ export function resolveSpecifier(specifier: unknown): string {
     const hash = specifier.lastIndexOf("#");
     const url = toFileUrl(resolve(hash < 0 ? specifier : specifier.slice(0, hash)));
     if (hash >= 0) url.hash = specifier.slice(hash);
-    return url.href;
+    // All others depend on the working directory, on Windows these too.
+    return specifier.startsWith("/") && Deno.build.os !== "windows" ? keep(specifier, url.href) : url.href;
   }
-  const href = checkScheme(URL.parse(specifier), specifier).href;
+  return keep(specifier, checkScheme(URL.parse(specifier), specifier).href);
+}
+
+function keep(specifier: string, href: string): string {
   if (resolved.size >= 1_000) resolved.clear();
   resolved.set(specifier, href);
   return href;

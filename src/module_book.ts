@@ -38,7 +38,10 @@ export class ModuleBook {
     const record = this.#record(module);
     const value = Math.max(ms, SHORTEST_MS);
     const { estimate } = record;
-    record.estimate = estimate === undefined ? value : estimate * (value / estimate) ** 0.125;
+    // The eighth root.
+    record.estimate = estimate === undefined
+      ? value
+      : estimate * Math.sqrt(Math.sqrt(Math.sqrt(value / estimate)));
     record.crashes = 0;
   }
 

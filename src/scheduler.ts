@@ -710,7 +710,14 @@ export class Scheduler<T extends Task, R extends Result> {
     worker.handed += tasks.length;
     this.#commands.push({ type: "offer", worker: worker.id, tasks });
     this.#watch(worker, now + Math.min(shortest, this.#options.loadTimeout, WATCH_MS));
-    if (worker.state.phase === "busy" && worker.state.offered.size > 1) this.#wakeBy(now + LATE_MS);
+    if (worker.state.phase === "busy" && worker.state.offered.size > 1) {
+      this.#lookSoon(worker.state.offered, now);
+    }
+  }
+
+  /** To see whether the first task keeps those behind it waiting: not before it can be late. */
+  #lookSoon(offered: Offered<T>, now: number): void {
+    this.#wakeBy(now + Math.max(LATE_MS, this.#modules.estimate(offered.first()!.module) ?? 0));
   }
 
   /** The next task to run. Those of a module that keeps ending workers are settled on the way. */
@@ -761,7 +768,7 @@ export class Scheduler<T extends Task, R extends Result> {
     for (const worker of this.#workers.values()) {
       if (worker.state.phase !== "busy" || worker.state.offered.size <= 1) continue;
       this.#commands.push({ type: "look", worker: worker.id });
-      this.#wakeBy(now + LATE_MS);
+      this.#lookSoon(worker.state.offered, now);
     }
     this.#interrupt(now);
     this.#tickIdle(now);
