@@ -1,3 +1,5 @@
+import { isAtLeast } from "./version.ts";
+
 /** From this version on, Deno can interrupt a worker that holds a Web Lock. */
 const INTERRUPTS_SINCE = [2, 9, 4];
 
@@ -9,7 +11,7 @@ let told = false;
  */
 export function chooseIsolation(wanted: "auto" | "thread" | "process", name: string): "thread" | "process" {
   if (wanted !== "auto") return wanted;
-  if (canInterrupt()) return "thread";
+  if (isAtLeast(INTERRUPTS_SINCE)) return "thread";
   const processes = granted("run") && granted("env");
   if (!told) {
     told = true;
@@ -25,14 +27,4 @@ export function chooseIsolation(wanted: "auto" | "thread" | "process", name: str
 
 function granted(name: "run" | "env"): boolean {
   return Deno.permissions.querySync({ name }).state === "granted";
-}
-
-/** Whether this Deno can stop a thread that is stuck. */
-export function canInterrupt(version: string = Deno.version.deno): boolean {
-  const numbers = version.split(/[.+-]/).map(Number);
-  for (const [i, least] of INTERRUPTS_SINCE.entries()) {
-    const number = numbers[i] ?? 0;
-    if (number !== least) return number > least;
-  }
-  return true;
 }

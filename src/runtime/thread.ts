@@ -2,6 +2,7 @@ import { SHARE_ENV, Worker as NodeWorker } from "node:worker_threads";
 import { describeError } from "../error_data.ts";
 import type { DeathData } from "../protocol.ts";
 import type { StartWorker } from "./port.ts";
+import { isAtLeast } from "./version.ts";
 
 /** What a thread is given when it starts. */
 export interface ThreadData {
@@ -22,8 +23,8 @@ export const startThread: StartWorker = (spec, port, memory, events) => {
   const worker = new NodeWorker(bootstrap(new URL("./thread_worker.ts", import.meta.url)), {
     workerData,
     transferList: [port as never],
-    // Else the environment is copied, which asks for leave to read it.
-    env: SHARE_ENV,
+    // Else the environment is copied, which asks for leave to read it. Deno 2.6 does neither, and chokes on the symbol.
+    ...(isAtLeast([2, 7]) && { env: SHARE_ENV }),
     ...(memoryLimit !== undefined && { resourceLimits: { maxOldGenerationSizeMb: memoryLimit } }),
   });
   worker.on("error", (error) => thrown = error);
