@@ -7,6 +7,7 @@
  * @module
  */
 import process from "node:process";
+import { setImmediate } from "node:timers";
 import { Buffer, decode } from "./codec.ts";
 import { describeError } from "./error_data.ts";
 import { now } from "./now.ts";
@@ -20,6 +21,7 @@ import { refuseLossy } from "./lossy.ts";
 
 const prototypeOf = Object.getPrototypeOf;
 const ArrayBufferPrototype = ArrayBuffer.prototype;
+const nextTurn = setImmediate;
 const memoryUsage = process.memoryUsage.bind(process);
 const heapUsed = () => memoryUsage().heapUsed;
 const MIB = 2 ** 20;
@@ -110,8 +112,18 @@ export class TaskRunner {
     if (isBuffer(message)) this.#read(new Buffer(message));
     else if (!this.#obey(message)) return;
     if (this.#active) return;
+    this.#active = true;
     this.#toldAt = now();
-    this.#loop();
+    this.#goOn();
+  }
+
+  /**
+   * Where Deno ends the code that exhausts the heap, what called it ends too: were it the delivery of a message, none
+   * would ever come again (seen up to 2.9.6). So with a memory limit tasks begin in a turn of their own.
+   */
+  #goOn(): void {
+    if (this.#memoryLimit === Infinity) this.#loop();
+    else nextTurn(() => this.#loop());
   }
 
   /** Does what a message says. True if it brought something to run. */
@@ -170,7 +182,6 @@ export class TaskRunner {
 
   /** Runs what is there; goes on by itself after a task that has to be awaited. */
   #loop(): void {
-    this.#active = true;
     for (;;) {
       // Before a task is claimed, not only after one: what a task leaves behind may change the globals while idle.
       if (this.#realm.spoilt) return this.#retire();
@@ -261,7 +272,7 @@ export class TaskRunner {
     }
     if (failed) this.#fail(run, bits, startedAt, value);
     else this.#succeed(run, bits, startedAt, value);
-    this.#loop();
+    this.#goOn();
   }
 
   #succeed(run: Run, callbacks: number, startedAt: number, value: unknown): void {

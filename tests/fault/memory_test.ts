@@ -40,3 +40,26 @@ for (const isolation of ["thread", "process"] as const) {
     }
   });
 }
+
+for (const isolation of ["thread", "process"] as const) {
+  Deno.test(`a task that exhausts the memory of a worker that ran others (${isolation}) crashes soon`, async () => {
+    const mp = new MultiProcess({ size: 1, spares: 0, isolation, memoryLimit: LIMIT, maxRestarts: 20 });
+    const task = (full: boolean) => new InfoTask(fixture("memory.ts#heapIf"), 60_000, full);
+    try {
+      await mp.start();
+      for (let i = 0; i < 3; i++) {
+        // Loaded before, the module is run as soon as the message comes, and may take its delivery down with it.
+        assertEquals(await mp.run(task(false)), "not full");
+        const since = performance.now();
+        const outcome = await mp.push(task(true));
+        const ms = performance.now() - since;
+        assert(outcome.status === "crashed", outcome.status);
+        assertInstanceOf(outcome.error, WorkerCrashError);
+        assertEquals(outcome.error.reason, "memory", outcome.error.message);
+        assert(ms < SOON, `crashed after ${ms} ms`);
+      }
+    } finally {
+      await mp.terminate();
+    }
+  });
+}
