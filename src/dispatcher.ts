@@ -21,7 +21,7 @@ import {
   type ToNursery,
 } from "./protocol.ts";
 import { RecordBatch, RunTask } from "./run_task.ts";
-import { createLink } from "./runtime/link.ts";
+import { capacityOf, createLink } from "./runtime/link.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { Command, Event } from "./scheduling.ts";
 
@@ -118,13 +118,11 @@ export class Dispatcher {
     this.#options = options;
     this.#nursery = nursery;
     nursery.onmessage = ({ data }: MessageEvent<FromNursery>) => this.#fromNursery(data);
-    const thread = options.isolation === "thread";
     this.#scheduler = new Scheduler({
       ...options,
       // A process needs no time to end by itself: it is killed at the deadline.
-      killGrace: thread ? options.killGrace : 0,
-      maxOffered: thread ? 256 : 1,
-      maxSpan: thread ? 512 : Infinity,
+      killGrace: options.isolation === "thread" ? options.killGrace : 0,
+      ...capacityOf(options.isolation),
     });
     for (const command of this.#scheduler.start(now())) this.#carryOut(command);
     this.#setTimer();

@@ -4,11 +4,15 @@ import type { WorkerEvents, WorkerLink } from "./port.ts";
 import { RemoteClock } from "./remote_clock.ts";
 import { SharedSeat, SLOTS } from "./shared.ts";
 
-/** The most tasks a thread holds at once; their numbers must fit the slots also with gaps between them. */
-const MAX_OFFERED = SLOTS / 2;
+/** How many tasks a worker may hold, for the scheduler. */
+export function capacityOf(isolation: "thread" | "process"): { maxOffered: number; maxSpan: number } {
+  // A thread's numbers must fit the slots also with gaps between them; a process cannot give a task back.
+  return isolation === "thread"
+    ? { maxOffered: SLOTS / 2, maxSpan: SLOTS }
+    : { maxOffered: 1, maxSpan: Infinity };
+}
 
 abstract class PortLink implements WorkerLink {
-  abstract readonly maxOffered: number;
   abstract readonly memory: SharedArrayBuffer | undefined;
   readonly clock = new RemoteClock();
   readonly #port: NodePort;
@@ -36,7 +40,6 @@ abstract class PortLink implements WorkerLink {
 
 /** To a thread: claims and results in shared memory. */
 class ThreadLink extends PortLink {
-  readonly maxOffered = MAX_OFFERED;
   readonly #seat = new SharedSeat();
 
   get memory(): SharedArrayBuffer {
@@ -64,7 +67,6 @@ class ThreadLink extends PortLink {
 
 /** To a child process: one task at a time, and the child tells when it begins. */
 class ProcessLink extends PortLink {
-  readonly maxOffered = 1;
   readonly memory = undefined;
   #running: Running | undefined;
   #ended = false;

@@ -8,8 +8,6 @@ import type { DeathData, FromWorker, Running, ToWorker, WorkerSpec } from "../pr
 
 /** The dispatcher's end of a worker. */
 export interface WorkerLink {
-  /** The most tasks the worker holds at once. */
-  readonly maxOffered: number;
   /** The worker's clock. */
   readonly clock: RemoteClock;
   /** What the worker shares with the dispatcher, where it can. */
