@@ -82,11 +82,22 @@ export function getFloat(words: Int32Array, at: number): number {
 const seen: unknown[] = new Array(MAX_OBJECTS).fill(undefined);
 let objects = 0;
 
+type Write<T> = (to: Buffer, value: T, end: number, depth: number) => boolean;
+
 /**
  * Appends the value to the buffer, which must have {@linkcode MAX_BYTES} of room, and moves its position.
  * Returns false, with the position unmoved, for a value that is not small and plain, or that throws when read.
  */
 export function encode(to: Buffer, value: unknown): boolean {
+  return attempt(to, value, write);
+}
+
+/** Like {@linkcode encode}, for a list of our own: only its items are looked at. */
+export function encodeList(to: Buffer, items: readonly unknown[]): boolean {
+  return items.length <= MAX_ITEMS && attempt(to, items, writeItems);
+}
+
+function attempt<T>(to: Buffer, value: T, write: Write<T>): boolean {
   const start = to.at;
   objects = 0;
   try {
@@ -181,11 +192,7 @@ function writeObject(to: Buffer, value: object, end: number, depth: number): boo
   if (isArray(value)) {
     // Holes and named properties make the counts differ.
     if (prototype !== ArrayPrototype || value.length !== count) return false;
-    writeHead(to, Tag.Array, count);
-    for (let i = 0; i < count; i++) {
-      if (!write(to, value[i], end, depth)) return false;
-    }
-    return true;
+    return writeItems(to, value, end, depth);
   }
   if (prototype !== ObjectPrototype && prototype !== null) return false;
   writeHead(to, Tag.Object, count);
@@ -193,6 +200,15 @@ function writeObject(to: Buffer, value: object, end: number, depth: number): boo
     const key = keys[i]!;
     if (key === "__proto__" || !writeString(to, key, end)) return false;
     if (!write(to, (value as Record<string, unknown>)[key], end, depth)) return false;
+  }
+  return true;
+}
+
+function writeItems(to: Buffer, items: readonly unknown[], end: number, depth: number): boolean {
+  const count = items.length;
+  writeHead(to, Tag.Array, count);
+  for (let i = 0; i < count; i++) {
+    if (!write(to, items[i], end, depth)) return false;
   }
   return true;
 }

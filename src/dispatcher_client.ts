@@ -140,7 +140,7 @@ export class DispatcherClient {
     const batch = this.#batch;
     const at = batch.begin(TaskRecord.header);
     TaskRecord.put(batch.words, at, id, module, task.timeout);
-    if (!batch.value(task.args)) return false;
+    if (!batch.list(task.args)) return false;
     batch.end();
     if (batch.count === 1) this.#batchAt = now();
     if (batch.count >= MAX_BATCH) {

@@ -28,6 +28,8 @@ export const MAX_DELAY = 2 ** 31 - 1;
 
 declare const TYPE: unique symbol;
 
+const NO_ARGS: readonly unknown[] = Object.freeze([]);
+
 const SCHEMES = ["file:", "https:", "http:", "npm:", "jsr:", "node:", "data:"];
 
 /** Tasks of one module are many: parsing the same URL again would cost more than pushing the task. */
@@ -82,7 +84,7 @@ export class InfoTask<M = unknown> {
       resolveSpecifier(specifier);
     checkTimeout(timeout);
     this.timeout = timeout;
-    this.args = args;
+    this.args = args.length === 0 ? NO_ARGS : args;
   }
 }
 

@@ -7,6 +7,7 @@ import { mapOutcomes } from "./map.ts";
 import { InfoTask, resolveSpecifier, show, type ValueOf } from "./info_task.ts";
 import { now } from "./now.ts";
 import {
+  type CheckedPushOptions,
   type MapOptions,
   type MultiProcessOptions,
   type PoolOptions,
@@ -17,7 +18,7 @@ import {
 } from "./options.ts";
 import type { ErrorOutcome, Outcome, Stats, Status, Summary } from "./outcome.ts";
 import { cancelled, errorOf, shortName, withTask } from "./outcome_error.ts";
-import { Pending, PendingTable } from "./pending.ts";
+import { type Extras, type Pending, PendingTable, type Resolve } from "./pending.ts";
 import type { OutcomeData, StatsData, ToEntry } from "./protocol.ts";
 import { findConfig } from "./runtime/child_config.ts";
 import { chooseIsolation } from "./runtime/isolation.ts";
@@ -138,10 +139,10 @@ export class MultiProcess implements AsyncDisposable {
    * @throws {RangeError} If an option has an impossible value.
    */
   push<T extends InfoTask>(task: T, options?: PushOptions<ValueOf<T>>): Promise<Outcome<ValueOf<T>>> {
-    const pending = this.#admit(task, options);
-    const promise = new Promise<Outcome>((resolve) => pending.resolve = resolve);
-    this.#send(pending);
-    return promise as Promise<Outcome<ValueOf<T>>>;
+    const checked = this.#admit(task, options);
+    const promise = new Promise<never>(takeResolve);
+    this.#send(task, checked, taken, false);
+    return promise;
   }
 
   /**
@@ -153,13 +154,10 @@ export class MultiProcess implements AsyncDisposable {
    * @throws Synchronously, what `push` throws.
    */
   run<T extends InfoTask>(task: T, options?: PushOptions<ValueOf<T>>): Promise<ValueOf<T>> {
-    const pending = this.#admit(task, options);
-    const promise = new Promise<unknown>((resolve, reject) => {
-      pending.resolve = resolve;
-      pending.reject = reject;
-    });
-    this.#send(pending);
-    return promise as Promise<ValueOf<T>>;
+    const checked = this.#admit(task, options);
+    const promise = new Promise<never>(takeResolve);
+    this.#send(task, checked, taken, true);
+    return promise;
   }
 
   /**
@@ -313,7 +311,8 @@ export class MultiProcess implements AsyncDisposable {
 
   // Pushing
 
-  #admit(task: InfoTask, options: unknown): Pending {
+  /** Whether the task may be pushed, and how. */
+  #admit(task: InfoTask, options: unknown): CheckedPushOptions | undefined {
     if (this.#state.phase !== "running") throw new PoolStateError(`Cannot push a task: ${this.#why()}`);
     if (!(task instanceof InfoTask)) {
       throw new TypeError(`Cannot push a task: it must be an InfoTask, received ${show(task)}`);
@@ -324,13 +323,13 @@ export class MultiProcess implements AsyncDisposable {
         `Cannot push a task: the queue is full (maxQueue: ${this.#options.maxQueue}); await room() before`,
       );
     }
-    return new Pending(task, checked);
+    return checked;
   }
 
-  #send(pending: Pending): void {
-    const { task, options } = pending;
+  #send(task: InfoTask, options: CheckedPushOptions | undefined, resolve: Resolve, value: boolean): void {
     const id = ++this.#pushed;
-    this.#pending.set(id, pending);
+    const extras: Extras | undefined = options && { options, release: undefined };
+    this.#pending.set(id, task, extras, resolve, value);
     if (this.#events.watched) this.#events.emit({ type: "pushed", at: now(), taskId: id });
     const signal = options?.signal;
     if (signal?.aborted) {
@@ -346,7 +345,7 @@ export class MultiProcess implements AsyncDisposable {
     if (signal !== undefined) {
       const abort = () => this.#client?.post({ type: "cancel", id });
       signal.addEventListener("abort", abort, { once: true });
-      pending.release = () => signal.removeEventListener("abort", abort);
+      extras!.release = () => signal.removeEventListener("abort", abort);
     }
   }
 
@@ -372,13 +371,13 @@ export class MultiProcess implements AsyncDisposable {
   // Outcomes
 
   #settle(outcome: Outcome, pending: Pending, callbacks: number | undefined): void {
-    pending.release?.();
+    pending.extras?.release?.();
     if (this.#events.watched) {
       const { taskId, workerId, status, attempts, ranMs } = outcome;
       this.#events.emit({ type: "settled", at: now(), taskId, workerId, status, attempts, ranMs });
     }
     this.#counts[outcome.status]++;
-    const firing = this.#callbacks.fire(outcome, pending.options, callbacks);
+    const firing = this.#callbacks.fire(outcome, pending.extras?.options, callbacks);
     if (firing === undefined) pending.settle(outcome);
     else void firing.then(() => pending.settle(outcome));
     this.#afterSettling();
@@ -414,7 +413,7 @@ export class MultiProcess implements AsyncDisposable {
       waitedMs: data.waitedMs,
       ranMs: data.ranMs,
     };
-    const reason = this.#terminated ? this.#terminated.reason : pending.options?.signal?.reason;
+    const reason = this.#terminated ? this.#terminated.reason : pending.extras?.options.signal?.reason;
     const outcome: Outcome = data.status === "ok"
       ? { status: "ok", value: data.value, ...facts }
       : { status: data.status, error: errorOf(data, task, reason), ...facts };
@@ -463,7 +462,7 @@ export class MultiProcess implements AsyncDisposable {
     if (pending === undefined) return;
     if (this.#events.watched) this.#events.emit({ type: "progress", at: now(), taskId: id, value });
     try {
-      const taken = pending.options?.onProgress?.(value, pending.task);
+      const taken = pending.extras?.options.onProgress?.(value, pending.task);
       // A generator waits for who takes its values.
       if (pull && taken instanceof Promise) await taken;
     } catch (error) {
@@ -515,7 +514,7 @@ export class MultiProcess implements AsyncDisposable {
           const { task } = pending;
           if (pending.wantsOnlyValue(callbacks) && !this.#events.watched) {
             this.#counts.ok++;
-            pending.resolve!(value as never);
+            pending.fulfil(value);
             this.#afterSettling();
             return;
           }
@@ -654,6 +653,10 @@ export class MultiProcess implements AsyncDisposable {
     };
   }
 }
+
+// One function for all promises: a closure for each push would be one more thing to collect.
+let taken: Resolve;
+const takeResolve = (resolve: Resolve): void => void (taken = resolve);
 
 /** What `onCallbackError` is told of a task that goes on. */
 function progressing(taskId: number, task: InfoTask): Outcome {

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { Buffer, encode, getFloat, MAX_BYTES, putFloat } from "./codec.ts";
+import { Buffer, encode, encodeList, getFloat, MAX_BYTES, putFloat } from "./codec.ts";
 
 /** Room that every record must have. */
 const MAX_RECORD = MAX_BYTES + 64;
@@ -45,6 +45,11 @@ export class RecordWriter {
   /** Appends a value to the record begun; false if it is not small and plain: then the record is dropped. */
   value(value: unknown): boolean {
     return encode(this.#buffer, value);
+  }
+
+  /** Appends a list, of which only the items are looked at; false as for `value`. */
+  list(items: readonly unknown[]): boolean {
+    return encodeList(this.#buffer, items);
   }
 
   /** Appends words that were encoded elsewhere. */
