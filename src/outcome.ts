@@ -117,8 +117,8 @@ export interface Stats {
   };
   /** Callbacks that threw, rejected, or could not be imported. */
   readonly callbackErrors: number;
-  /** Milliseconds tasks waited from push to start, within about 5 %. */
+  /** Milliseconds tasks waited from push to start, within about 3 %. */
   readonly waitedMs: Percentiles;
-  /** Milliseconds tasks ran, within about 5 %. */
+  /** Milliseconds tasks ran, within about 3 %. */
   readonly ranMs: Percentiles;
 }

@@ -4,6 +4,7 @@ import type { DeathData, ErrorData, ResultData, Running, TaskData } from "./prot
 import { RecordWriter, ResultRecord, RunRecord, TaskRecord } from "./records.ts";
 import type { RunTask } from "./run_task.ts";
 import type { WorkerLink } from "./runtime/port.ts";
+import { RING_WORDS } from "./runtime/shared.ts";
 import type { Result } from "./scheduling.ts";
 import { Watch } from "./watch.ts";
 
@@ -14,11 +15,8 @@ export interface RunResult extends Result {
   readonly data: ResultData | undefined;
 }
 
-/** The size of a result ring, which is what can be read from one at once. */
-const MAX_RING_WORDS = 1 << 14;
-
 // Of use only within a call: one of each serves all workers.
-const scratch = new Int32Array(MAX_RING_WORDS);
+const scratch = new Int32Array(RING_WORDS);
 const runs = new RecordWriter();
 
 /** A worker, as the dispatcher holds it. */
@@ -104,12 +102,8 @@ export class PoolWorker {
 
   /** Results that it has written to shared memory. */
   read(): RunResult[] {
-    let end = 0;
-    for (;;) {
-      const length = this.link.read(scratch, end);
-      if (length === 0) break;
-      end += length;
-    }
+    const end = this.link.read(scratch);
+    if (end === 0) return [];
     const words = scratch.slice(0, end);
     const results: RunResult[] = [];
     for (let at = 0; at < end; at += words[at]!) {

@@ -81,16 +81,20 @@ export class TaskQueue<T extends Queued> {
     const task = this.peek();
     if (task === undefined) return undefined;
     this.#size--;
-    if (this.#returned.at(-1) === task) this.#returned.pop();
-    else if (this.#next === task) this.#next = undefined;
+    if (this.#next === task) this.#next = undefined;
+    else if (this.#returned.at(-1) === task) this.#returned.pop();
     else this.#urgent.pop();
     return task;
   }
 
   #peekReturned(): T | undefined {
     const returned = this.#returned;
-    while (returned.length > 0 && returned[returned.length - 1]!.cancelled) returned.pop();
-    return returned[returned.length - 1];
+    while (returned.length > 0) {
+      const last = returned[returned.length - 1]!;
+      if (!last.cancelled) return last;
+      returned.pop();
+    }
+    return undefined;
   }
 
   #peekUrgent(): T | undefined {

@@ -71,6 +71,8 @@ export class TaskRunner {
   #active = false;
   #untold = false;
   #toldAt = 0;
+  /** When the last task ended, if nothing else was done since: 0 or a moment at which the next begins. */
+  #endedAt = 0;
   #dispose: (() => unknown) | undefined;
   /** True while code of a task is on the stack. */
   #inside = false;
@@ -182,6 +184,7 @@ export class TaskRunner {
 
   /** Runs what is there; goes on by itself after a task that has to be awaited. */
   #loop(): void {
+    this.#endedAt = 0;
     for (;;) {
       // Before a task is claimed, not only after one: what a task leaves behind may change the globals while idle.
       if (this.#realm.spoilt) return this.#retire();
@@ -192,7 +195,9 @@ export class TaskRunner {
       const entry = this.#modules[run.module]!;
       const { loaded } = entry;
       const bits = loaded !== undefined && "target" in loaded ? loaded.bits : 0;
-      const startedAt = now();
+      // Asking for the time takes longer than most of the rest.
+      const startedAt = this.#endedAt || now();
+      this.#endedAt = 0;
       if (!this.#seat.claim(run.seq, loaded === undefined, bits, startedAt)) continue;
       if (loaded === undefined) {
         void this.#load(entry, run);
@@ -320,6 +325,7 @@ export class TaskRunner {
     if (!written) return false;
     this.#untold = true;
     if (endedAt - this.#toldAt > TELL_MS || this.#seat.crowded) this.#tell();
+    else this.#endedAt = endedAt;
     return true;
   }
 

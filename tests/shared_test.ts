@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { Worker } from "node:worker_threads";
-import { SharedSeat, SLOTS } from "../src/runtime/shared.ts";
+import { RING_WORDS, SharedSeat, SLOTS } from "../src/runtime/shared.ts";
 import { fixture, random, seed } from "./helpers.ts";
 
 Deno.test("SharedSeat gives a task to the worker or back to the dispatcher, never both", () => {
@@ -27,24 +27,29 @@ Deno.test("SharedSeat keeps results in order through a ring that wraps, and refu
   const writer = new SharedSeat();
   const reader = new SharedSeat(writer.memory);
   const next = random(seed());
-  const into = new Int32Array(5_000);
+  const into = new Int32Array(RING_WORDS);
   let written = 0;
   let read = 0;
+  let refused = 0;
+  const readAll = () => {
+    const end = reader.read(into);
+    for (let at = 0; at < end; at += into[at]!) {
+      assert(into.subarray(at + 1, at + into[at]!).every((word) => word === read));
+      read++;
+    }
+  };
   for (let round = 0; round < 20_000; round++) {
     const length = 1 + Math.trunc(next() * 500);
     const record = new Int32Array(length).fill(written);
-    if (next() < 0.5 && writer.write(record, length)) written++;
-    if (next() < 0.5) {
-      const got = reader.read(into, 0);
-      if (got > 0) {
-        assert(into.subarray(0, got).every((word) => word === read));
-        read++;
-      }
-    }
+    record[0] = length;
+    if (writer.write(record, length)) written++;
+    else refused++;
+    if (next() < 0.02) readAll();
   }
-  while (reader.read(into, 0) > 0) read++;
+  readAll();
   assertEquals(read, written);
-  const huge = new Int32Array(1 << 14);
+  assert(written > 1_000 && refused > 100, `written ${written}, refused ${refused}`);
+  const huge = new Int32Array(RING_WORDS + 1);
   assertEquals(writer.write(huge, huge.length), false);
 });
 

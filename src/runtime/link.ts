@@ -26,7 +26,7 @@ abstract class PortLink implements WorkerLink {
   abstract offer(seq: number): void;
   abstract takeBack(seq: number): boolean;
   abstract look(seq: number): Running | undefined;
-  abstract read(into: Int32Array, at: number): number;
+  abstract read(into: Int32Array): number;
   abstract started(running: Running): void;
 
   post(message: ToWorker, transfer?: Transferable[]): void {
@@ -58,8 +58,8 @@ class ThreadLink extends PortLink {
     return this.#seat.look(seq);
   }
 
-  override read(into: Int32Array, at: number): number {
-    return this.#seat.read(into, at);
+  override read(into: Int32Array): number {
+    return this.#seat.read(into);
   }
 
   override started(): void {}

@@ -18,8 +18,8 @@ export interface WorkerLink {
   takeBack(seq: number): boolean;
   /** What the worker does with this task. */
   look(seq: number): Running | undefined;
-  /** Copies the next result record and gives its length in words; 0 if there is none. */
-  read(into: Int32Array, at: number): number;
+  /** Takes out all result records that it shares, and gives their length in words. */
+  read(into: Int32Array): number;
   /** Takes note of what a worker without shared memory tells. */
   started(running: Running): void;
   post(message: ToWorker, transfer?: Transferable[]): void;

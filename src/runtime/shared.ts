@@ -20,7 +20,8 @@ const compareExchange = Atomics.compareExchange;
 
 /** Slots of a worker; the numbers of the tasks it holds lie within fewer than this. */
 export const SLOTS = 512;
-const RING_WORDS = 1 << 14;
+/** The most words that `read` gives at once. */
+export const RING_WORDS = 1 << 14;
 /** Ring words in use at which a worker should tell the dispatcher, whatever the time. */
 const RING_FULL = RING_WORDS >> 1;
 
@@ -50,6 +51,11 @@ export class SharedSeat {
   readonly memory: SharedArrayBuffer;
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #times: Float64Array<SharedArrayBuffer>;
+  /** Worker: where the next record goes, and up to where the dispatcher is known to have read. */
+  #written = 0;
+  #known = 0;
+  /** Dispatcher: up to where it has read. */
+  #read = 0;
 
   constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(8 * SLOTS + 4 * (RING + RING_WORDS))) {
     this.memory = memory;
@@ -105,29 +111,39 @@ export class SharedSeat {
   /** Worker: appends a record to the ring; false if there is no room. */
   write(record: Int32Array, length: number): boolean {
     const words = this.#words;
-    const written = load(words, WRITTEN);
-    const used = written - load(words, READ) | 0;
-    if (used + length + 1 > RING_WORDS) return false;
-    put(words, written, length);
-    for (let i = 0; i < length; i++) put(words, written + 1 + i | 0, record[i]!);
-    store(words, WRITTEN, written + 1 + length | 0);
+    const written = this.#written;
+    if (this.#used() + length > RING_WORDS && this.#refresh() + length > RING_WORDS) return false;
+    for (let i = 0; i < length; i++) words[RING + (written + i & RING_WORDS - 1)] = record[i]!;
+    this.#written = written + length | 0;
+    store(words, WRITTEN, this.#written);
     return true;
   }
 
   /** Worker: whether the dispatcher should read soon. */
   get crowded(): boolean {
-    return (load(this.#words, WRITTEN) - load(this.#words, READ) | 0) > RING_FULL;
+    return this.#used() > RING_FULL && this.#refresh() > RING_FULL;
   }
 
-  /** Dispatcher: copies the next record and gives its length in words; 0 if there is none. */
-  read(into: Int32Array, at: number): number {
+  /** Ring words in use, at most. */
+  #used(): number {
+    return this.#written - this.#known | 0;
+  }
+
+  /** Finds out how far the dispatcher has read. Returns the ring words in use. */
+  #refresh(): number {
+    this.#known = load(this.#words, READ);
+    return this.#used();
+  }
+
+  /** Dispatcher: takes all records out, and gives their length in words. There must be room for `RING_WORDS`. */
+  read(into: Int32Array): number {
     const words = this.#words;
-    const read = load(words, READ);
-    if (load(words, WRITTEN) === read) return 0;
-    // A task cannot reach this memory, but a length that makes no sense must not harm the dispatcher.
-    const length = Math.min(words[RING + (read & RING_WORDS - 1)]!, into.length - at);
-    for (let i = 0; i < length; i++) into[at + i] = words[RING + (read + 1 + i & RING_WORDS - 1)]!;
-    store(words, READ, read + 1 + length | 0);
+    const read = this.#read;
+    const length = load(words, WRITTEN) - read | 0;
+    if (length === 0) return 0;
+    for (let i = 0; i < length; i++) into[i] = words[RING + (read + i & RING_WORDS - 1)]!;
+    this.#read = read + length | 0;
+    store(words, READ, this.#read);
     return length;
   }
 }
@@ -135,8 +151,4 @@ export class SharedSeat {
 function value(seq: number, phase: number, callbacks?: number): number {
   const known = callbacks === undefined ? 0 : KNOWN | callbacks << 3;
   return (seq & SEQ_MASK) << SEQ_SHIFT | known | phase;
-}
-
-function put(words: Int32Array, at: number, word: number): void {
-  words[RING + (at & RING_WORDS - 1)] = word;
 }
