@@ -15,48 +15,15 @@
 import { EndingWorkers } from "./ending_workers.ts";
 import { Histogram } from "./histogram.ts";
 import { ModuleBook } from "./module_book.ts";
-import { Offered } from "./offered.ts";
+import { HandOut, LATE_MS } from "./hand_out.ts";
+import type { Offered } from "./offered.ts";
 import type { DeathData, Running, StatsData } from "./protocol.ts";
 import { TaskQueue } from "./queue.ts";
 import { RESTART_BURST, RestartBudget } from "./restart_budget.ts";
 import { RetryList } from "./retry_list.ts";
 import type { Command, Event, Result, SchedulerOptions, Task, Verdict } from "./scheduling.ts";
+import { type Busy, type WorkerRecord, Workers } from "./workers.ts";
 
-interface Busy<T extends Task> {
-  phase: "busy";
-  offered: Offered<T>;
-  /** When it began to have something to do, or ended the last task. */
-  since: number;
-  /** The number of the task that was asked to come to its end. */
-  softened: number;
-  /** It began nothing for long, so all was taken back. */
-  stuck: boolean;
-  /** When tasks were last taken back for a free worker. */
-  stolenAt: number;
-}
-
-type WorkerState<T extends Task> = { phase: "starting" } | { phase: "idle"; since: number } | Busy<T>;
-
-interface WorkerRecord<T extends Task> {
-  readonly id: number;
-  /** How often workers had been renewed when it was started. */
-  readonly generation: number;
-  /** A worker that was told to end is none of these any more, but one of `EndingWorkers`. */
-  state: WorkerState<T>;
-  /** Tasks handed out to it and not taken back. */
-  handed: number;
-  /** The number of the next task. Never used twice, so that a late reply cannot be mistaken. */
-  nextSeq: number;
-}
-
-/** Work that is handed out at once is expected to take about this long. */
-const BATCH_MS = 8;
-/** Less work than this is not worth moving to a free worker. */
-const STEAL_MS = 0.25;
-/** A task expected to run longer than this is handed out only to a free worker. */
-const AHEAD_MS = 20;
-/** How long a task may run over its estimate before those behind it are taken back. */
-const LATE_MS = 4;
 /** A worker that does not begin a task within this is stopped, and the task goes to another. */
 const CLAIM_MS = 1_000;
 /** The longest watch: no timer outlives its purpose by more than this. */
@@ -76,17 +43,14 @@ interface LostRun {
 /** See the module's description. */
 export class Scheduler<T extends Task, R extends Result> {
   readonly #options: SchedulerOptions;
-  readonly #workers = new Map<number, WorkerRecord<T>>();
+  readonly #workers = new Workers<T>();
   readonly #modules = new ModuleBook();
   readonly #queue = new TaskQueue<T>();
   readonly #retries = new RetryList<T>();
   readonly #restarts: RestartBudget;
   readonly #ending: EndingWorkers;
-  #idle: WorkerRecord<T>[] = [];
+  readonly #handOut: HandOut<T>;
   #commands: Command<T, R>[] = [];
-  #spawned = 0;
-  #starting = 0;
-  #busy = 0;
   #waited = new Histogram();
   #ran = new Histogram();
   #warm = false;
@@ -100,6 +64,9 @@ export class Scheduler<T extends Task, R extends Result> {
     this.#options = options;
     this.#restarts = new RestartBudget(options.restarts);
     this.#ending = new EndingWorkers(options.killGrace);
+    this.#handOut = new HandOut(options, this.#queue, this.#modules, (task, death, now) => {
+      this.#drop(task, { status: "crashed", death }, now);
+    });
   }
 
   /** When to call `handle` with a `tick` at the latest. */
@@ -166,20 +133,20 @@ export class Scheduler<T extends Task, R extends Result> {
   /** A snapshot for `stats()`. Have busy workers looked at before, or tasks just begun still count as queued. */
   stats(): StatsData {
     let held = 0;
-    for (const { state } of this.#workers.values()) {
+    for (const { state } of this.#workers.all()) {
       if (state.phase === "busy") held += state.offered.size - 1;
     }
     return {
       workers: {
-        starting: this.#starting,
-        idle: this.#idle.length,
-        busy: this.#busy,
+        starting: this.#workers.starting,
+        idle: this.#workers.idle,
+        busy: this.#workers.busy,
         stopping: this.#ending.size,
       },
       queued: this.#queue.size + this.#retries.size + held,
-      running: this.#busy,
+      running: this.#workers.busy,
       zombies: this.#ending.zombies,
-      spawned: this.#spawned,
+      spawned: this.#workers.spawned,
       killed: this.#ending.killed,
       ended: this.#ending.ended,
       waitedMs: this.#waited.percentiles(),
@@ -220,7 +187,7 @@ export class Scheduler<T extends Task, R extends Result> {
     this.#queue.push(task);
     if (task.priority <= 0) return;
     // Tasks that a worker holds but has not begun are still waiting: the new one may come before them.
-    for (const worker of this.#workers.values()) {
+    for (const worker of this.#workers.all()) {
       if (worker.state.phase === "busy" && worker.state.offered.size > 1) {
         this.#takeBack(worker, worker.state);
       }
@@ -240,7 +207,7 @@ export class Scheduler<T extends Task, R extends Result> {
       case "offered":
         // The worker may be in the middle of it, or not have begun it: a look tells.
         task.cancelled = true;
-        for (const worker of this.#workers.values()) {
+        for (const worker of this.#workers.all()) {
           if (worker.state.phase !== "busy" || worker.state.offered.find(task.seq) !== task) continue;
           this.#takeBack(worker, worker.state);
           this.#commands.push({ type: "look", worker: worker.id });
@@ -339,39 +306,34 @@ export class Scheduler<T extends Task, R extends Result> {
   #ready(id: number, now: number): void {
     const worker = this.#workers.get(id);
     if (worker?.state.phase !== "starting") return;
-    this.#starting--;
     this.#failedStarts = 0;
     if (worker.generation < this.#generation) return this.#retire(worker, now);
-    worker.state = { phase: "idle", since: now };
-    this.#idle.unshift(worker);
+    this.#workers.rest(worker, now);
     this.#warmUp();
   }
 
   #warmUp(): void {
-    if (this.#warm || this.#idle.length + this.#busy < this.#options.minSize) return;
+    if (this.#warm || this.#workers.idle + this.#workers.busy < this.#options.minSize) return;
     this.#warm = true;
     this.#commands.push({ type: "warm" });
   }
 
   #free(worker: WorkerRecord<T>, now: number): void {
-    this.#busy--;
     if (worker.handed >= this.#options.maxTasksPerWorker || worker.generation < this.#generation) {
-      this.#retire(worker, now);
-      return;
+      return this.#retire(worker, now);
     }
-    worker.state = { phase: "idle", since: now };
-    this.#idle.push(worker);
+    this.#workers.rest(worker, now);
     if (this.#options.minSize < this.#options.size) this.#wakeBy(now + this.#options.idleTimeout);
   }
 
   #renew(now: number): void {
     this.#generation++;
-    for (const worker of this.#idle.splice(0)) this.#retire(worker, now);
+    for (const worker of this.#workers.allIdle()) this.#retire(worker, now);
   }
 
   /** Lets an idle worker end in peace. */
   #retire(worker: WorkerRecord<T>, now: number): void {
-    this.#workers.delete(worker.id);
+    this.#workers.remove(worker);
     this.#ending.retire(worker.id, now);
     this.#commands.push({ type: "close", worker: worker.id, clean: true });
     this.#wakeBy(this.#ending.dueAt);
@@ -379,8 +341,7 @@ export class Scheduler<T extends Task, R extends Result> {
 
   /** Stops a busy worker, whatever it is doing. Its tasks are settled or taken back before. */
   #stop(worker: WorkerRecord<T>, now: number): void {
-    this.#busy--;
-    this.#workers.delete(worker.id);
+    this.#workers.remove(worker);
     this.#ending.stop(worker.id, now);
     this.#commands.push({ type: "close", worker: worker.id, clean: false });
     this.#interrupt(now);
@@ -511,16 +472,12 @@ export class Scheduler<T extends Task, R extends Result> {
       }
     }
     this.#watch(worker, Math.min(due, this.#nextLook(state.offered, now)));
-    if (state.offered.size > 1 && now - since > this.#lateAfter(task)) this.#takeBack(worker, state);
+    if (state.offered.size > 1 && now - since > this.#handOut.lateAfter(task)) this.#takeBack(worker, state);
   }
 
   /** When something may be due of the tasks that wait on a worker: any of them may be begun unseen. */
   #nextLook(offered: Offered<T>, now: number): number {
     return now + Math.min(offered.shortest(), this.#options.loadTimeout, WATCH_MS);
-  }
-
-  #lateAfter(task: T): number {
-    return Math.max(LATE_MS, 2 * (this.#modules.estimate(task.module) ?? 0));
   }
 
   /** A worker that begins nothing. What it can no longer run goes to another; what has left for it is lost. */
@@ -547,20 +504,17 @@ export class Scheduler<T extends Task, R extends Result> {
     if (this.#ending.gone(id)) return;
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
-    this.#workers.delete(id);
+    this.#workers.remove(worker);
     this.#restarts.spend(now);
     const { state } = worker;
     switch (state.phase) {
       case "starting":
-        this.#starting--;
         this.#failedStarts++;
         this.#startFailed(death, now);
         break;
       case "idle":
-        this.#idle.splice(this.#idle.indexOf(worker), 1);
         break;
       case "busy":
-        this.#busy--;
         this.#requeue(state.offered, unclaimed, now);
         for (const task of state.offered.drain()) {
           const begun = task.seq === running?.seq;
@@ -596,7 +550,7 @@ export class Scheduler<T extends Task, R extends Result> {
       if (!hopeless) return;
       this.#commands.push({ type: "broken", death });
       this.#close(true, now);
-    } else if (this.#failedStarts >= MAX_FAILED_STARTS && this.#idle.length + this.#busy === 0) {
+    } else if (this.#failedStarts >= MAX_FAILED_STARTS && this.#workers.idle + this.#workers.busy === 0) {
       this.#failWaiting(death, now);
     }
   }
@@ -612,131 +566,54 @@ export class Scheduler<T extends Task, R extends Result> {
 
   /** Hands waiting tasks to workers. */
   #assign(now: number): void {
-    while (this.#queue.size > 0 && this.#idle.length > 0 && this.#busy < this.#options.size) {
-      if (!this.#offer(this.#idle.at(-1)!, now)) break;
+    while (this.#queue.size > 0 && this.#hasFree()) {
+      if (!this.#offer(this.#workers.nextIdle()!, now)) break;
     }
-    if (this.#busy === 0 && this.#queue.size === 0) return;
-    const free = this.#idle.length > 0 && this.#busy < this.#options.size;
-    for (const worker of this.#workers.values()) {
+    if (this.#workers.busy === 0 && this.#queue.size === 0) return;
+    const free = this.#hasFree();
+    for (const worker of this.#workers.all()) {
       if (worker.state.phase !== "busy") continue;
       if (this.#queue.size > 0) this.#offer(worker, now);
       else if (free && worker.state.offered.size > 1) this.#steal(worker, worker.state, now);
     }
   }
 
-  /** Takes back what would keep a worker longer than it takes to move it to a free one. */
-  #steal(worker: WorkerRecord<T>, state: { offered: Offered<T>; stolenAt: number }, now: number): void {
+  #hasFree(): boolean {
+    return this.#workers.idle > 0 && this.#workers.busy < this.#options.size;
+  }
+
+  /** Takes tasks back from a worker that another could begin at once. */
+  #steal(worker: WorkerRecord<T>, state: Busy<T>, now: number): void {
     // All may have been begun: then trying again at once would go on for ever.
     if (now < state.stolenAt + LATE_MS) return this.#wakeBy(state.stolenAt + LATE_MS);
-    const first = state.offered.first()!;
-    const estimate = this.#modules.estimate(first.module) ?? BATCH_MS;
-    const behind = state.offered.size - 1;
-    if (estimate * behind >= STEAL_MS) {
-      state.stolenAt = now;
-      const seqs = state.offered.seqs();
-      this.#commands.push({ type: "take-back", worker: worker.id, seqs: seqs.slice(-Math.ceil(behind / 2)) });
-    } else {
-      this.#wakeBy(now + LATE_MS);
-    }
+    const seqs = this.#handOut.surplus(state.offered);
+    if (seqs.length === 0) return this.#wakeBy(now + LATE_MS);
+    state.stolenAt = now;
+    this.#commands.push({ type: "take-back", worker: worker.id, seqs });
   }
 
-  /** Hands a worker as many tasks as are expected to keep it busy for a moment. False when it gets none. */
+  /** Gives a worker as much as it should have now. False if that is nothing. */
   #offer(worker: WorkerRecord<T>, now: number): boolean {
-    const { state } = worker;
-    const offered = state.phase === "busy" ? state.offered : undefined;
-    const held = offered?.size ?? 0;
-    const { maxOffered, maxSpan, maxTasksPerWorker, size } = this.#options;
-    // Refilling by halves keeps messages few.
-    if (held > maxOffered / 2) return false;
-    const most = Math.min(
-      maxOffered,
-      held + Math.ceil(this.#queue.size / size),
-      held + maxTasksPerWorker - worker.handed,
-      held + maxSpan - (worker.nextSeq - (offered?.first()?.seq ?? worker.nextSeq)),
-    );
-    let expected = 0;
-    if (offered !== undefined) {
-      const first = offered.first()!;
-      const estimate = this.#modules.estimate(first.module);
-      if (
-        estimate === undefined || estimate > AHEAD_MS ||
-        now - (state as { since: number }).since > this.#lateAfter(first)
-      ) {
-        return false;
-      }
-      expected = estimate * held;
-      // Refilling by halves, here too: else each task that ends is a message for the next one.
-      if (held > 1 && expected > BATCH_MS / 2) return false;
-    }
-    const tasks: T[] = [];
-    let shortest = Infinity;
-    while (held + tasks.length < most) {
-      const task = this.#nextTask(now);
-      if (task === undefined) break;
-      const estimate = this.#modules.estimate(task.module);
-      const alone = estimate === undefined || estimate > AHEAD_MS || task.exclusive;
-      // One is always waiting behind a running one, so that the worker need not wait for the next message.
-      if (held + tasks.length > 0 && (alone || (expected + estimate > BATCH_MS && held + tasks.length > 1))) {
-        break;
-      }
-      this.#queue.shift();
+    const tasks = this.#handOut.take(worker, now);
+    if (tasks.length === 0) return false;
+    let shortest = Math.min(this.#options.loadTimeout, WATCH_MS);
+    for (const task of tasks) {
       task.state = "offered";
       task.seq = worker.nextSeq++;
-      tasks.push(task);
       shortest = Math.min(shortest, task.timeout, task.softTimeout ?? Infinity);
-      expected += estimate ?? BATCH_MS;
-      if (alone) break;
     }
-    if (tasks.length === 0) return false;
-    this.#hand(worker, tasks, shortest, now);
-    return true;
-  }
-
-  #hand(worker: WorkerRecord<T>, tasks: T[], shortest: number, now: number): void {
-    if (worker.state.phase === "busy") {
-      for (const task of tasks) worker.state.offered.push(task);
-    } else {
-      this.#idle.splice(this.#idle.lastIndexOf(worker), 1);
-      this.#busy++;
-      worker.state = {
-        phase: "busy",
-        offered: new Offered([...tasks]),
-        since: now,
-        softened: -1,
-        stuck: false,
-        stolenAt: -Infinity,
-      };
-    }
-    worker.handed += tasks.length;
+    const { offered } = this.#workers.give(worker, tasks, now);
     this.#commands.push({ type: "offer", worker: worker.id, tasks });
-    this.#watch(worker, now + Math.min(shortest, this.#options.loadTimeout, WATCH_MS));
-    if (worker.state.phase === "busy" && worker.state.offered.size > 1) {
-      this.#lookSoon(worker.state.offered, now);
-    }
-  }
-
-  /** To see whether the first task keeps those behind it waiting: not before it can be late. */
-  #lookSoon(offered: Offered<T>, now: number): void {
-    this.#wakeBy(now + Math.max(LATE_MS, this.#modules.estimate(offered.first()!.module) ?? 0));
-  }
-
-  /** The next task to run. Those of a module that keeps ending workers are settled on the way. */
-  #nextTask(now: number): T | undefined {
-    for (;;) {
-      const task = this.#queue.peek();
-      if (task === undefined) return undefined;
-      const refused = this.#modules.refused(task.module, now);
-      if (refused === undefined) return task;
-      this.#queue.shift();
-      this.#drop(task, { status: "crashed", death: refused }, now);
-    }
+    this.#watch(worker, now + shortest);
+    if (offered.size > 1) this.#wakeBy(this.#handOut.lookAt(offered, now));
+    return true;
   }
 
   /** Starts the workers that are missing. */
   #staff(now: number): void {
     const { size, minSize, spares, maxZombies } = this.#options;
-    const alive = this.#starting + this.#idle.length + this.#busy;
-    const wanted = Math.min(size, Math.max(minSize, this.#busy + this.#queue.size)) + spares;
+    const alive = this.#workers.size;
+    const wanted = Math.min(size, Math.max(minSize, this.#workers.busy + this.#queue.size)) + spares;
     let missing = wanted - alive;
     if (missing <= 0) return;
     if (this.#ending.zombies >= maxZombies) {
@@ -749,15 +626,7 @@ export class Scheduler<T extends Task, R extends Result> {
       return;
     }
     for (; missing > 0; missing--) {
-      const id = ++this.#spawned;
-      this.#workers.set(id, {
-        id,
-        generation: this.#generation,
-        state: { phase: "starting" },
-        handed: 0,
-        nextSeq: 0,
-      });
-      this.#starting++;
+      const { id } = this.#workers.add(this.#generation);
       this.#commands.push({ type: "spawn", worker: id });
     }
   }
@@ -765,10 +634,10 @@ export class Scheduler<T extends Task, R extends Result> {
   #tick(now: number): void {
     this.#wake = Infinity;
     this.#tickRetries(now);
-    for (const worker of this.#workers.values()) {
+    for (const worker of this.#workers.all()) {
       if (worker.state.phase !== "busy" || worker.state.offered.size <= 1) continue;
       this.#commands.push({ type: "look", worker: worker.id });
-      this.#lookSoon(worker.state.offered, now);
+      this.#wakeBy(this.#handOut.lookAt(worker.state.offered, now));
     }
     this.#interrupt(now);
     this.#tickIdle(now);
@@ -786,15 +655,14 @@ export class Scheduler<T extends Task, R extends Result> {
   #tickIdle(now: number): void {
     const { minSize, size, spares, idleTimeout } = this.#options;
     if (minSize === size || this.#closing !== undefined) return;
-    for (const worker of [...this.#idle]) {
-      if (this.#starting + this.#idle.length + this.#busy <= minSize + spares) break;
+    for (const worker of this.#workers.allIdle()) {
+      if (this.#workers.size <= minSize + spares) break;
       if (worker.state.phase !== "idle") continue;
       const at = worker.state.since + idleTimeout;
       if (at > now) {
         this.#wakeBy(at);
         continue;
       }
-      this.#idle.splice(this.#idle.indexOf(worker), 1);
       this.#retire(worker, now);
     }
   }
@@ -805,15 +673,13 @@ export class Scheduler<T extends Task, R extends Result> {
     if (this.#closing === undefined) this.#closing = { since: now, terminated };
     this.#closing.terminated ||= terminated;
     for (const task of this.#retries.drain()) this.#drop(task, CANCELLED, now);
-    for (const worker of this.#workers.values()) {
+    for (const worker of this.#workers.all()) {
       const { state } = worker;
       if (state.phase === "idle") {
-        this.#idle.splice(this.#idle.indexOf(worker), 1);
         this.#retire(worker, now);
       } else if (state.phase === "starting") {
         // Nobody waits for it: it ends with the nursery.
-        this.#starting--;
-        this.#workers.delete(worker.id);
+        this.#workers.remove(worker);
         this.#commands.push({ type: "kill", worker: worker.id });
       } else if (state.phase === "busy" && terminated) {
         const [first, ...rest] = state.offered.drain();
@@ -837,7 +703,8 @@ export class Scheduler<T extends Task, R extends Result> {
       return;
     }
     this.#closed = true;
-    for (const worker of [...this.#workers.keys(), ...this.#ending.ids]) {
+    const left = Array.from(this.#workers.all(), ({ id }) => id);
+    for (const worker of [...left, ...this.#ending.ids]) {
       this.#commands.push({ type: "kill", worker });
     }
     this.#commands.push({ type: "closed" });
