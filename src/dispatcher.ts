@@ -285,7 +285,7 @@ export class Dispatcher {
     switch (message.type) {
       case "ready":
         worker.ready = true;
-        worker.link.clock.read(message.at, now());
+        worker.link.ready(message.at);
         this.#outbox.happened({ type: "worker-started", at: now(), workerId: worker.id });
         return this.#tell({ type: "ready", worker: worker.id });
       case "failed-start":
@@ -304,12 +304,9 @@ export class Dispatcher {
           worker: worker.id,
           results: [resultOf(message.result)],
         });
-      case "started": {
-        const { seq, at, loading, callbacks } = message;
-        const since = worker.link.clock.read(at, now());
-        worker.link.started({ seq, since, loading, callbacks: loading ? undefined : callbacks });
+      case "started":
+        worker.link.started(message.seq, message.at, message.loading, message.callbacks);
         return this.#look(worker);
-      }
       case "progress": {
         const task = this.#scheduler!.taskOf(worker.id, message.seq);
         if (task === undefined) return;

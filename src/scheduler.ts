@@ -28,6 +28,8 @@ import { type Busy, type WorkerRecord, Workers } from "./workers.ts";
 const CLAIM_MS = 1_000;
 /** The longest watch: no timer outlives its purpose by more than this. */
 const WATCH_MS = 500;
+/** A worker that takes longer to start is not waited for when others are to be started. */
+const START_MS = 1_000;
 /** Failed starts in a row after which waiting tasks fail. */
 const MAX_FAILED_STARTS = 3;
 
@@ -625,10 +627,21 @@ export class Scheduler<T extends Task, R extends Result> {
       this.#wakeBy(now + wait + 1);
       return;
     }
+    // Before the pool is warm nothing runs that could be delayed.
+    if (this.#warm) missing = Math.min(missing, this.#startable(now));
     for (; missing > 0; missing--) {
-      const { id } = this.#workers.add(this.#generation);
+      const { id } = this.#workers.add(this.#generation, now);
       this.#commands.push({ type: "spawn", worker: id });
     }
+  }
+
+  /** How many workers may be started now, beside those that start. */
+  #startable(now: number): number {
+    const { maxStarting } = this.#options;
+    if (maxStarting === Infinity) return Infinity;
+    const starts = this.#workers.startsSince(now - START_MS);
+    if (starts.length >= maxStarting) this.#wakeBy(Math.min(...starts) + START_MS);
+    return maxStarting - starts.length;
   }
 
   #tick(now: number): void {

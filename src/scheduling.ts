@@ -35,6 +35,8 @@ export interface SchedulerOptions {
   maxZombies: number;
   /** Restarts a second, beyond a burst of 3, for workers that died without being told to. */
   restarts: number;
+  /** How many workers may be starting at once while tasks run: starting a process keeps a core busy. */
+  maxStarting: number;
   /** The most tasks a worker holds at once: 1 where it cannot share memory with the dispatcher. */
   maxOffered: number;
   /** The largest difference between the numbers of two tasks that a worker holds. */

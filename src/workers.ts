@@ -16,7 +16,7 @@ export interface Busy<T extends Task> {
 }
 
 type WorkerState<T extends Task> =
-  | { phase: "starting" }
+  | { phase: "starting"; since: number }
   | { phase: "idle"; since: number }
   | Busy<T>;
 
@@ -80,10 +80,20 @@ export class Workers<T extends Task> {
     return this.#idle[this.#idle.length - 1];
   }
 
+  /** When those began that have been starting since then. */
+  startsSince(then: number): number[] {
+    const starts: number[] = [];
+    for (const { state } of this.#records.values()) {
+      if (state.phase === "starting" && state.since > then) starts.push(state.since);
+    }
+    return starts;
+  }
+
   /** A new worker, which starts. */
-  add(generation: number): WorkerRecord<T> {
+  add(generation: number, now: number): WorkerRecord<T> {
     const id = ++this.#spawned;
-    const worker: WorkerRecord<T> = { id, generation, state: { phase: "starting" }, handed: 0, nextSeq: 0 };
+    const state = { phase: "starting", since: now } as const;
+    const worker: WorkerRecord<T> = { id, generation, state, handed: 0, nextSeq: 0 };
     this.#records.set(id, worker);
     this.#starting++;
     return worker;

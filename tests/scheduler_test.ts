@@ -39,6 +39,7 @@ function options(more: Partial<SchedulerOptions> = {}): SchedulerOptions {
     killGrace: 300,
     maxZombies: 4,
     restarts: 2,
+    maxStarting: Infinity,
     maxOffered: 256,
     maxSpan: 512,
     ...more,
@@ -135,6 +136,19 @@ Deno.test("Scheduler settles a task at its deadline, stops its worker and goes o
   assertEquals(scheduler.stats().killed, 1);
   // A late reply changes nothing.
   assertEquals(brief(tell({ type: "results", worker: 1, results: [result(0, 1, 50)] }, 102)), []);
+});
+
+Deno.test("Scheduler starts workers again a few at a time, beside tasks that run, but waits for none that hangs", () => {
+  const { tell } = warm({ size: 3, maxStarting: 1, maxOffered: 1, killGrace: 0 });
+  for (let id = 1; id <= 3; id++) tell({ type: "push", task: fake(id) }, 0);
+  const spawns = (event: Event<FakeTask, Result>, now: number) =>
+    brief(tell(event, now)).filter((line) => line.startsWith("spawn"));
+  assertEquals(spawns({ type: "looked", worker: 1, running: running(0, 0) }, 100), ["spawn 5"]);
+  assertEquals(spawns({ type: "looked", worker: 2, running: running(0, 0) }, 101), []);
+  assertEquals(spawns({ type: "ready", worker: 5 }, 200), ["spawn 6"]);
+  assertEquals(spawns({ type: "looked", worker: 3, running: running(0, 0) }, 201), []);
+  assertEquals(spawns({ type: "tick" }, 1_199), []);
+  assertEquals(spawns({ type: "tick" }, 1_200), ["spawn 7"]);
 });
 
 Deno.test("Scheduler escalates from asking to interrupting to a zombie, and counts the end", () => {
@@ -647,6 +661,7 @@ Deno.test("Scheduler gives every task exactly one outcome, on time, in 10 000 ra
       idleTimeout: 50,
       maxZombies: 1_000,
       restarts: 50,
+      maxStarting: next() < 0.3 ? 1 : Infinity,
       maxOffered: next() < 0.3 ? 1 : 256,
       maxTasksPerWorker: next() < 0.2 ? 3 : Infinity,
     });

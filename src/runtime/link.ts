@@ -1,20 +1,23 @@
 import { MessageChannel as NodeChannel, type MessagePort as NodePort } from "node:worker_threads";
+import { now } from "../now.ts";
 import type { FromWorker, Running, ToWorker } from "../protocol.ts";
 import type { WorkerEvents, WorkerLink } from "./port.ts";
 import { RemoteClock } from "./remote_clock.ts";
 import { SharedSeat, SLOTS } from "./shared.ts";
 
-/** How many tasks a worker may hold, for the scheduler. */
-export function capacityOf(isolation: "thread" | "process"): { maxOffered: number; maxSpan: number } {
-  // A thread's numbers must fit the slots also with gaps between them; a process cannot give a task back.
+/** How many tasks a worker may hold, and how many may start at once beside others that work, for the scheduler. */
+export function capacityOf(
+  isolation: "thread" | "process",
+): { maxOffered: number; maxSpan: number; maxStarting: number } {
+  // A thread's numbers must fit the slots also with gaps between them; a process cannot give a task back, and its start
+  // keeps a core busy.
   return isolation === "thread"
-    ? { maxOffered: SLOTS / 2, maxSpan: SLOTS }
-    : { maxOffered: 1, maxSpan: Infinity };
+    ? { maxOffered: SLOTS / 2, maxSpan: SLOTS, maxStarting: Infinity }
+    : { maxOffered: 1, maxSpan: Infinity, maxStarting: Math.ceil(navigator.hardwareConcurrency / 2) };
 }
 
 abstract class PortLink implements WorkerLink {
   abstract readonly memory: SharedArrayBuffer | undefined;
-  readonly clock = new RemoteClock();
   readonly #port: NodePort;
 
   constructor(port: NodePort, events: WorkerEvents) {
@@ -27,7 +30,8 @@ abstract class PortLink implements WorkerLink {
   abstract takeBack(seq: number): boolean;
   abstract look(seq: number): Running | undefined;
   abstract read(into: Int32Array): number;
-  abstract started(running: Running): void;
+  abstract ready(at: number): void;
+  abstract started(seq: number, at: number, loading: boolean, callbacks: number): void;
 
   post(message: ToWorker, transfer?: Transferable[]): void {
     this.#port.postMessage(message, transfer as never);
@@ -62,16 +66,23 @@ class ThreadLink extends PortLink {
     return this.#seat.read(into);
   }
 
+  override ready(): void {}
+
   override started(): void {}
 }
 
 /** To a child process: one task at a time, and the child tells when it begins. */
 class ProcessLink extends PortLink {
   readonly memory = undefined;
+  readonly #clock = new RemoteClock();
+  /** When it was allowed to do what it tells of next. */
+  #allowedAt = now();
   #running: Running | undefined;
   #ended = false;
 
-  override offer(): void {}
+  override offer(): void {
+    this.#allowedAt = now();
+  }
 
   override takeBack(seq: number): boolean {
     return this.#ended && this.#running?.seq !== seq;
@@ -85,8 +96,13 @@ class ProcessLink extends PortLink {
     return 0;
   }
 
-  override started(running: Running): void {
-    this.#running = running;
+  override ready(at: number): void {
+    this.#clock.read(at, this.#allowedAt, now());
+  }
+
+  override started(seq: number, at: number, loading: boolean, callbacks: number): void {
+    const since = this.#clock.read(at, this.#allowedAt, now());
+    this.#running = { seq, since, loading, callbacks: loading ? undefined : callbacks };
   }
 
   override end(): void {

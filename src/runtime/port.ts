@@ -3,13 +3,10 @@
  *
  * @module
  */
-import type { RemoteClock } from "./remote_clock.ts";
 import type { DeathData, FromWorker, Running, ToWorker, WorkerSpec } from "../protocol.ts";
 
 /** The dispatcher's end of a worker. */
 export interface WorkerLink {
-  /** The worker's clock. */
-  readonly clock: RemoteClock;
   /** What the worker shares with the dispatcher, where it can. */
   readonly memory: SharedArrayBuffer | undefined;
   /** Allows the worker to run these tasks; their messages follow. */
@@ -20,8 +17,10 @@ export interface WorkerLink {
   look(seq: number): Running | undefined;
   /** Takes out all result records that it shares, and gives their length in words. */
   read(into: Int32Array): number;
-  /** Takes note of what a worker without shared memory tells. */
-  started(running: Running): void;
+  /** Takes note of what a worker without shared memory tells, `at` by its own clock: that it is ready. */
+  ready(at: number): void;
+  /** That it begins a task. */
+  started(seq: number, at: number, loading: boolean, callbacks: number): void;
   post(message: ToWorker, transfer?: Transferable[]): void;
   /** No more messages; the worker has ended. */
   end(): void;
