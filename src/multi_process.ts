@@ -140,8 +140,8 @@ export class MultiProcess implements AsyncDisposable {
    */
   push<T extends InfoTask>(task: T, options?: PushOptions<ValueOf<T>>): Promise<Outcome<ValueOf<T>>> {
     const checked = this.#admit(task, options);
-    const promise = new Promise<never>(takeResolve);
-    this.#send(task, checked, taken, false);
+    const promise = new Promise<never>(keepResolve);
+    this.#send(task, checked, takeResolve(), false);
     return promise;
   }
 
@@ -155,8 +155,8 @@ export class MultiProcess implements AsyncDisposable {
    */
   run<T extends InfoTask>(task: T, options?: PushOptions<ValueOf<T>>): Promise<ValueOf<T>> {
     const checked = this.#admit(task, options);
-    const promise = new Promise<never>(takeResolve);
-    this.#send(task, checked, taken, true);
+    const promise = new Promise<never>(keepResolve);
+    this.#send(task, checked, takeResolve(), true);
     return promise;
   }
 
@@ -655,8 +655,15 @@ export class MultiProcess implements AsyncDisposable {
 }
 
 // One function for all promises: a closure for each push would be one more thing to collect.
-let taken: Resolve;
-const takeResolve = (resolve: Resolve): void => void (taken = resolve);
+let kept: Resolve | undefined;
+const keepResolve = (resolve: Resolve): void => void (kept = resolve);
+
+/** What was kept just now; kept any longer it would keep the promise, and its value, alive. */
+function takeResolve(): Resolve {
+  const resolve = kept!;
+  kept = undefined;
+  return resolve;
+}
 
 /** What `onCallbackError` is told of a task that goes on. */
 function progressing(taskId: number, task: InfoTask): Outcome {
