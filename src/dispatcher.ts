@@ -137,6 +137,10 @@ export class Dispatcher {
   /** Tells the scheduler, and does what it says; events that come of that follow in their order. */
   #tell(event: Event<RunTask, RunResult>): void {
     this.#events.push(event);
+    this.#handle();
+  }
+
+  #handle(): void {
     if (this.#handling) return;
     this.#handling = true;
     try {
@@ -281,7 +285,7 @@ export class Dispatcher {
   }
 
   #fromWorker(worker: PoolWorker, message: FromWorker): void {
-    if (message === RESULTS) return this.#drain(worker);
+    if (message === RESULTS) return this.#drainAll();
     switch (message.type) {
       case "ready":
         worker.ready = true;
@@ -355,6 +359,15 @@ export class Dispatcher {
   #takeBack({ id, link }: PoolWorker, seq: number): boolean {
     // Its buffers have left with it.
     return !this.#scheduler!.taskOf(id, seq)?.exclusive && link.takeBack(seq);
+  }
+
+  /** Reads what all workers have written: one of them said so, and the others then need not. */
+  #drainAll(): void {
+    for (const worker of this.#workers.values()) {
+      const results = worker.read();
+      if (results.length > 0) this.#events.push({ type: "results", worker: worker.id, results });
+    }
+    this.#handle();
   }
 
   #drain(worker: PoolWorker): void {

@@ -6,7 +6,7 @@ import type { SchedulerOptions, Task } from "./scheduling.ts";
 import type { WorkerRecord } from "./workers.ts";
 
 /** Work that is handed out at once is expected to take about this long, in milliseconds. */
-const BATCH_MS = 8;
+const BATCH_MS = 16;
 /** Less work than this is not worth moving to a free worker, in milliseconds. */
 const STEAL_MS = 0.25;
 /** A task expected to run longer than this is handed out only to a free worker, in milliseconds. */

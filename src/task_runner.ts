@@ -36,6 +36,10 @@ export interface Seat {
   write(record: Int32Array, length: number): boolean;
   /** Whether the dispatcher should be told of results now. */
   readonly crowded: boolean;
+  /** Whether there are results that it has not read. */
+  readonly unread: boolean;
+  /** Whether it has read some, told or not, since this was asked last. */
+  readLately(): boolean;
   post(message: FromWorker, transfer?: ArrayBuffer[]): void;
   /** Ends this worker. */
   exit(): void;
@@ -56,7 +60,7 @@ interface ModuleEntry {
   loaded: Loaded | undefined;
 }
 
-/** Results wait in shared memory at most this long before the dispatcher is told. */
+/** Results wait in shared memory about this long, and at most twice as long, before the dispatcher is told. */
 const TELL_MS = 4;
 
 /** Runs tasks. */
@@ -324,9 +328,16 @@ export class TaskRunner {
     writer.reset();
     if (!written) return false;
     this.#untold = true;
-    if (endedAt - this.#toldAt > TELL_MS || this.#seat.crowded) this.#tell();
+    if (this.#seat.crowded || this.#telling(endedAt)) this.#tell();
     else this.#endedAt = endedAt;
     return true;
+  }
+
+  /** Whether it is time to tell of results: not if the dispatcher, told by another worker, has been here meanwhile. */
+  #telling(now: number): boolean {
+    if (now - this.#toldAt <= TELL_MS) return false;
+    this.#toldAt = now;
+    return !this.#seat.readLately();
   }
 
   #fail(run: Run, callbacks: number, startedAt: number, error: unknown): void {
@@ -344,7 +355,7 @@ export class TaskRunner {
     if (!this.#untold) return;
     this.#untold = false;
     this.#toldAt = now();
-    this.#seat.post(RESULTS);
+    if (this.#seat.unread) this.#seat.post(RESULTS);
   }
 
   /** Ends this worker, of which a task has changed what other tasks count on. Its results are told before. */

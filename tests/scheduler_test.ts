@@ -116,10 +116,11 @@ Deno.test("Scheduler refills a worker when half of what it had is done, not afte
     commands.flatMap((command) => command.type === "offer" ? [command.tasks.length] : []);
   // Tasks of a millisecond each.
   const counts = [offered(tell({ type: "results", worker: 1, results: [result(0, 0, 1)] }, 1))];
-  for (let seq = 1; seq <= 8; seq++) {
+  for (let seq = 1; seq <= 16; seq++) {
     counts.push(offered(tell({ type: "results", worker: 1, results: [result(seq, seq, seq + 1)] }, seq + 1)));
   }
-  assertEquals(counts, [[8], [], [], [], [4], [], [], [], [4]]);
+  const none = Array.from({ length: 7 }, () => []);
+  assertEquals(counts, [[16], ...none, [8], ...none, [8]]);
 });
 
 Deno.test("Scheduler settles a task at its deadline, stops its worker and goes on with the spare", () => {

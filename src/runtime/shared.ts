@@ -7,8 +7,9 @@
  * a slot that was used again is never mistaken.
  *
  * **Results.** Before it claims the next task the worker writes the result of the last into a ring, so that no
- * later hang or crash can take it along: the memory outlives the thread. The dispatcher reads it when the worker
- * says so, when it looks at the worker, and once more when the worker has ended.
+ * later hang or crash can take it along: the memory outlives the thread. The dispatcher reads it when a worker
+ * says so (all rings at once: the others then need not say so), when it looks at the worker, and once more when the
+ * worker has ended.
  *
  * @module
  */
@@ -54,6 +55,7 @@ export class SharedSeat {
   /** Worker: where the next record goes, and up to where the dispatcher is known to have read. */
   #written = 0;
   #known = 0;
+  #asked = 0;
   /** Dispatcher: up to where it has read. */
   #read = 0;
 
@@ -122,6 +124,19 @@ export class SharedSeat {
   /** Worker: whether the dispatcher should read soon. */
   get crowded(): boolean {
     return this.#used() > RING_FULL && this.#refresh() > RING_FULL;
+  }
+
+  /** Worker: whether there is something that the dispatcher has not read. */
+  get unread(): boolean {
+    return this.#refresh() > 0;
+  }
+
+  /** Worker: whether the dispatcher has read something since this was asked last. */
+  readLately(): boolean {
+    this.#refresh();
+    const before = this.#asked;
+    this.#asked = this.#known;
+    return this.#asked !== before;
   }
 
   /** Ring words in use, at most. */

@@ -56,6 +56,11 @@ class ThreadSeat extends SharedSeat implements Seat {
 /** In a child process: every step is a message. */
 class MessageSeat implements Seat {
   readonly crowded = false;
+  readonly unread = false;
+
+  readLately(): boolean {
+    return false;
+  }
 
   claim(seq: number, loading: boolean, callbacks: number, at: number): boolean {
     post({ type: "started", seq, at, loading, callbacks });
