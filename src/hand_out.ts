@@ -6,7 +6,7 @@ import type { SchedulerOptions, Task } from "./scheduling.ts";
 import type { WorkerRecord } from "./workers.ts";
 
 /** Work that is handed out at once is expected to take about this long, in milliseconds. */
-const BATCH_MS = 16;
+const BATCH_MS = 32;
 /** Less work than this is not worth moving to a free worker, in milliseconds. */
 const STEAL_MS = 0.25;
 /** A task expected to run longer than this is handed out only to a free worker, in milliseconds. */
@@ -79,7 +79,7 @@ export class HandOut<T extends Task> {
 
   /** When to see whether the first task keeps those behind it waiting: not before it can be late. */
   lookAt(offered: Offered<T>, now: number): number {
-    return now + Math.max(LATE_MS, this.#modules.estimate(offered.first()!.module) ?? 0);
+    return now + this.lateAfter(offered.first()!);
   }
 
   /** How many tasks a worker may hold that holds some now. */

@@ -111,16 +111,16 @@ Deno.test("Scheduler hands the first task of an unknown module out alone, and qu
 Deno.test("Scheduler refills a worker when half of what it had is done, not after each task", () => {
   const { tell } = warm();
   tell({ type: "push", task: fake(1) }, 0);
-  for (let id = 2; id <= 40; id++) tell({ type: "push", task: fake(id) }, 0);
+  for (let id = 2; id <= 100; id++) tell({ type: "push", task: fake(id) }, 0);
   const offered = (commands: FakeCommand[]) =>
     commands.flatMap((command) => command.type === "offer" ? [command.tasks.length] : []);
   // Tasks of a millisecond each.
   const counts = [offered(tell({ type: "results", worker: 1, results: [result(0, 0, 1)] }, 1))];
-  for (let seq = 1; seq <= 16; seq++) {
+  for (let seq = 1; seq <= 32; seq++) {
     counts.push(offered(tell({ type: "results", worker: 1, results: [result(seq, seq, seq + 1)] }, seq + 1)));
   }
-  const none = Array.from({ length: 7 }, () => []);
-  assertEquals(counts, [[16], ...none, [8], ...none, [8]]);
+  const none = Array.from({ length: 15 }, () => []);
+  assertEquals(counts, [[32], ...none, [16], ...none, [16]]);
 });
 
 Deno.test("Scheduler settles a task at its deadline, stops its worker and goes on with the spare", () => {
