@@ -329,7 +329,8 @@ export class TaskRunner {
     if (!written) return false;
     this.#untold = true;
     if (this.#seat.crowded || this.#telling(endedAt)) this.#tell();
-    else this.#endedAt = endedAt;
+    // Reading an object may have run code of the task, which is not to take the time of the next.
+    else if (typeof value !== "object") this.#endedAt = endedAt;
     return true;
   }
 

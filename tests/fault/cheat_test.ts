@@ -94,3 +94,21 @@ Deno.test("a worker that is spoilt while it is idle runs no other task", async (
     await mp.terminate();
   }
 });
+
+Deno.test("a result that takes its time to be read takes none of the next task's", async () => {
+  const mp = new MultiProcess({ size: 1, isolation: "thread" });
+  try {
+    await mp.start();
+    const ran: number[] = [];
+    for (let round = 0; round < 20; round++) {
+      // Short enough for both to be handed to the worker at once.
+      const slow = mp.run(plain("slowToRead", 20_000, 2));
+      const { ranMs } = await mp.push(plain("add", 20_000, 1, 2));
+      await slow;
+      ran.push(ranMs);
+    }
+    assert(Math.min(...ran.slice(1)) < 1, `ran ${ran} ms`);
+  } finally {
+    await mp.terminate();
+  }
+});
