@@ -8,7 +8,7 @@
  */
 import { now } from "./now.ts";
 import { type EntryPort, Outbox } from "./outbox.ts";
-import { PoolWorker, resultOf, type RunResult, undeliverable } from "./pool_worker.ts";
+import { PoolWorker, type RunResult, undeliverable } from "./pool_worker.ts";
 import {
   type DeathData,
   type DispatcherOptions,
@@ -276,12 +276,13 @@ export class Dispatcher {
     worker.watch.end();
     worker.link.end();
     const running = worker.look(this.#scheduler!.offered(worker.id));
-    this.#drain(worker);
+    // Told together with its end: told before, they would make it free for another task.
+    const results = worker.read();
     const unclaimed = this.#scheduler!.offered(worker.id).filter((seq) => this.#takeBack(worker, seq));
     const death = worker.death ?? { reason: "exit", exitCode: null, message: "exited" };
     this.#workers.delete(worker.id);
     this.#outbox.happened({ type: "worker-gone", at: now(), workerId: worker.id });
-    this.#tell({ type: "gone", worker: worker.id, death, running, unclaimed });
+    this.#tell({ type: "gone", worker: worker.id, death, results, running, unclaimed });
   }
 
   #fromWorker(worker: PoolWorker, message: FromWorker): void {
@@ -306,7 +307,7 @@ export class Dispatcher {
         return this.#tell({
           type: "results",
           worker: worker.id,
-          results: [resultOf(message.result)],
+          results: [worker.result(message.result)],
         });
       case "started":
         worker.link.started(message.seq, message.at, message.loading, message.callbacks);

@@ -11,7 +11,7 @@ const BATCH_MS = 32;
 const STEAL_MS = 0.25;
 /** A task expected to run longer than this is handed out only to a free worker, in milliseconds. */
 const AHEAD_MS = 20;
-/** How long a task may run over its estimate before those behind it are taken back, in milliseconds. */
+/** How long a task may run, however short it was expected to be, before those behind it are taken back. */
 export const LATE_MS = 4;
 
 /** Settles a task of a module that keeps ending workers. */
@@ -84,7 +84,7 @@ export class HandOut<T extends Task> {
 
   /** How many tasks a worker may hold that holds some now. */
   #most({ state, handed, nextSeq }: WorkerRecord<T>, held: number): number {
-    const { maxOffered, maxSpan, maxTasksPerWorker, size } = this.#options;
+    const { maxOffered, maxSeq, maxSpan, maxTasksPerWorker, size } = this.#options;
     // Refilling by halves keeps messages few.
     if (held > maxOffered / 2) return 0;
     const firstSeq = state.phase === "busy" ? state.offered.first()!.seq : nextSeq;
@@ -93,6 +93,7 @@ export class HandOut<T extends Task> {
       held + Math.ceil(this.#queue.size / size),
       held + maxTasksPerWorker - handed,
       held + maxSpan - (nextSeq - firstSeq),
+      held + maxSeq + 1 - nextSeq,
     );
   }
 

@@ -326,10 +326,15 @@ export class MultiProcess implements AsyncDisposable {
     return checked;
   }
 
-  #send(task: InfoTask, options: CheckedPushOptions | undefined, resolve: Resolve, value: boolean): void {
+  #send(
+    task: InfoTask,
+    options: CheckedPushOptions | undefined,
+    resolve: Resolve,
+    wantsValue: boolean,
+  ): void {
     const id = ++this.#pushed;
     const extras: Extras | undefined = options && { options, release: undefined };
-    this.#pending.set(id, task, extras, resolve, value);
+    this.#pending.set(id, task, extras, resolve, wantsValue);
     if (this.#events.watched) this.#events.emit({ type: "pushed", at: now(), taskId: id });
     const signal = options?.signal;
     if (signal?.aborted) {

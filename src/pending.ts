@@ -19,18 +19,18 @@ export class Pending {
   readonly extras: Extras | undefined;
   readonly #resolve: Resolve;
   /** Pushed by `run`, which gives the value and not the outcome. */
-  readonly #value: boolean;
+  readonly #wantsValue: boolean;
 
-  constructor(task: InfoTask, extras: Extras | undefined, resolve: Resolve, value: boolean) {
+  constructor(task: InfoTask, extras: Extras | undefined, resolve: Resolve, wantsValue: boolean) {
     this.task = task;
     this.extras = extras;
     this.#resolve = resolve;
-    this.#value = value;
+    this.#wantsValue = wantsValue;
   }
 
   /** Whether nobody looks at more of the outcome than its value: then there need not be one. */
   wantsOnlyValue(callbacks: number): boolean {
-    return this.#value && this.extras === undefined && (callbacks & HAS_CALLBACK) === 0;
+    return this.#wantsValue && this.extras === undefined && (callbacks & HAS_CALLBACK) === 0;
   }
 
   /** Settles the promise of a task that returned and of which nobody wants more. */
@@ -40,22 +40,24 @@ export class Pending {
 
   /** Settles the promise. */
   settle(outcome: Outcome): void {
-    if (!this.#value) this.#resolve(outcome as never);
+    if (!this.#wantsValue) this.#resolve(outcome as never);
     else if (outcome.status === "ok") this.#resolve(outcome.value as never);
     // The function that rejects would be kept for each waiting task, and hardly ever called.
     else this.#resolve(Promise.reject(outcome.error) as never);
   }
 }
 
-const PAGE_BITS = 10;
-const PAGE = 1 << PAGE_BITS;
+const PAGE = 1024;
 
-/** Columns, by the last bits of the id. */
+/** Not by shifting bits: ids outgrow 32 of them. */
+const pageOf = (id: number): number => Math.trunc(id / PAGE);
+
+/** Columns, by the place of the id on its page. */
 class Page {
   left = 0;
   readonly tasks: (InfoTask | undefined)[] = new Array(PAGE);
   readonly resolves: (Resolve | undefined)[] = new Array(PAGE);
-  readonly values = new Uint8Array(PAGE);
+  readonly wantValues = new Uint8Array(PAGE);
   /** Made with the first that has any. */
   extras: (Extras | undefined)[] | undefined;
 }
@@ -77,38 +79,39 @@ export class PendingTable {
     return this.#size;
   }
 
-  /** @param value True for `run`, which gives the value and not the outcome. */
-  set(id: number, task: InfoTask, extras: Extras | undefined, resolve: Resolve, value: boolean): void {
-    const page = this.#pageFor(id >> PAGE_BITS);
-    const slot = id & PAGE - 1;
+  /** @param wantsValue True for `run`, which gives the value and not the outcome. */
+  set(id: number, task: InfoTask, extras: Extras | undefined, resolve: Resolve, wantsValue: boolean): void {
+    const page = this.#pageFor(pageOf(id));
+    const slot = id % PAGE;
     page.tasks[slot] = task;
     page.resolves[slot] = resolve;
-    page.values[slot] = value ? 1 : 0;
+    page.wantValues[slot] = wantsValue ? 1 : 0;
     if (extras !== undefined) (page.extras ??= new Array(PAGE))[slot] = extras;
     page.left++;
     this.#size++;
   }
 
   get(id: number): Pending | undefined {
-    const page = this.#pages.get(id >> PAGE_BITS);
-    const slot = id & PAGE - 1;
+    const page = this.#pages.get(pageOf(id));
+    const slot = id % PAGE;
     const task = page?.tasks[slot];
     if (page === undefined || task === undefined) return undefined;
-    return new Pending(task, page.extras?.[slot], page.resolves[slot]!, page.values[slot] === 1);
+    return new Pending(task, page.extras?.[slot], page.resolves[slot]!, page.wantValues[slot] === 1);
   }
 
   /** Removes and returns it: whoever gets it owes the outcome. */
   take(id: number): Pending | undefined {
     const pending = this.get(id);
     if (pending === undefined) return undefined;
-    const index = id >> PAGE_BITS;
+    const index = pageOf(id);
     const page = this.#pages.get(index)!;
-    const slot = id & PAGE - 1;
+    const slot = id % PAGE;
     page.tasks[slot] = undefined;
     page.resolves[slot] = undefined;
     if (page.extras !== undefined) page.extras[slot] = undefined;
     this.#size--;
-    if (--page.left === 0) this.#drop(index);
+    // The page of the last id is about to be used again.
+    if (--page.left === 0 && index !== this.#lastIndex) this.#pages.delete(index);
     return pending;
   }
 
@@ -116,23 +119,17 @@ export class PendingTable {
   ids(): number[] {
     const ids: number[] = [];
     for (const [index, { tasks }] of this.#pages) {
-      for (let i = 0; i < PAGE; i++) if (tasks[i] !== undefined) ids.push(index << PAGE_BITS | i);
+      for (let i = 0; i < PAGE; i++) if (tasks[i] !== undefined) ids.push(index * PAGE + i);
     }
     return ids;
   }
 
   #pageFor(index: number): Page {
     if (index === this.#lastIndex) return this.#last!;
+    if (this.#last?.left === 0) this.#pages.delete(this.#lastIndex);
     let page = this.#pages.get(index);
     if (page === undefined) this.#pages.set(index, page = new Page());
     this.#lastIndex = index;
     return this.#last = page;
-  }
-
-  #drop(index: number): void {
-    this.#pages.delete(index);
-    if (index !== this.#lastIndex) return;
-    this.#lastIndex = -1;
-    this.#last = undefined;
   }
 }

@@ -54,12 +54,13 @@ export class PoolWorker {
       link.post({ type: "modules", from: this.#modules, specifiers: modules.slice(this.#modules) });
       this.#modules = modules.length;
     }
+    const at = now();
     for (let i = 0; i < tasks.length; i++) {
       const task = tasks[i]!;
-      link.offer(task.seq);
+      link.offer(task.seq, at);
       if (task.words !== undefined) {
-        const at = runs.begin(RunRecord.header);
-        RunRecord.put(runs.words, at, task.seq, task.id, task.attempts + 1, task.module);
+        const to = runs.begin(RunRecord.header);
+        RunRecord.put(runs.words, to, task.seq, task.id, task.attempts + 1, task.module);
         runs.copy(task.words, task.at + TaskRecord.header, task.at + task.words[task.at]!);
         runs.end();
       } else {
@@ -106,13 +107,15 @@ export class PoolWorker {
     if (end === 0) return [];
     const words = scratch.slice(0, end);
     const results: RunResult[] = [];
+    const first = ResultRecord.startedAt(words, 0);
+    const shift = this.link.shift(ResultRecord.seq(words, 0), first, ResultRecord.endedAt(words, 0));
     for (let at = 0; at < end; at += words[at]!) {
       results.push({
         seq: ResultRecord.seq(words, at),
         ok: true,
         callbacks: ResultRecord.callbacks(words, at),
-        startedAt: ResultRecord.startedAt(words, at),
-        endedAt: ResultRecord.endedAt(words, at),
+        startedAt: ResultRecord.startedAt(words, at) + shift,
+        endedAt: ResultRecord.endedAt(words, at) + shift,
         words,
         at,
         data: undefined,
@@ -120,17 +123,23 @@ export class PoolWorker {
     }
     return results;
   }
+
+  /** A result that came as a message. */
+  result(data: ResultData): RunResult {
+    const { seq, startedAt, endedAt } = data;
+    return resultOf(data, this.link.shift(seq, startedAt, endedAt));
+  }
 }
 
-/** The end of a run that came as a message. */
-export function resultOf(data: ResultData): RunResult {
-  const { seq, callbacks, startedAt, endedAt } = data;
+function resultOf(data: ResultData, shift: number): RunResult {
+  const { seq, callbacks } = data;
   const ok = data.error === undefined && data.load === undefined;
+  const [startedAt, endedAt] = [data.startedAt + shift, data.endedAt + shift];
   return { seq, ok, callbacks, startedAt, endedAt, words: undefined, at: 0, data };
 }
 
 /** The end of a run whose arguments cannot be sent to the worker. */
 export function undeliverable(seq: number, error: ErrorData): RunResult {
   const at = now();
-  return resultOf({ seq, callbacks: undefined, startedAt: at, endedAt: at, error });
+  return resultOf({ seq, callbacks: undefined, startedAt: at, endedAt: at, error }, 0);
 }

@@ -53,7 +53,7 @@ function look(): unknown[] {
   ];
 }
 
-/** Whether `look` would give the same. It is not called for that: this runs before every task, a new list each time. */
+/** Whether `look`, whose order this follows, would give the same: not called, as it makes a list before every task. */
 function unchanged(before: readonly unknown[]): boolean {
   let i = 0;
   return before[i++] === Object &&

@@ -102,28 +102,34 @@ export const BatchHead = {
   at: (words: Int32Array): number => getFloat(words, 1),
 } as const;
 
-/** A task, entry to dispatcher: length, id, module, timeout (2 words), arguments. */
+// The id of a task takes two words: more than 2 ** 31 are pushed in less than an hour.
+
+/** A task, entry to dispatcher: length, id (2 words), module, timeout (2 words), arguments. */
 export const TaskRecord = {
-  header: 5,
+  header: 6,
   put(words: Int32Array, at: number, id: number, module: number, timeout: number): void {
-    words[at + 1] = id;
-    words[at + 2] = module;
-    putFloat(words, at + 3, timeout);
+    putFloat(words, at + 1, id);
+    words[at + 3] = module;
+    putFloat(words, at + 4, timeout);
   },
-  id: (words: Int32Array, at: number): number => words[at + 1]!,
-  module: (words: Int32Array, at: number): number => words[at + 2]!,
-  timeout: (words: Int32Array, at: number): number => getFloat(words, at + 3),
+  id: (words: Int32Array, at: number): number => getFloat(words, at + 1),
+  module: (words: Int32Array, at: number): number => words[at + 3]!,
+  timeout: (words: Int32Array, at: number): number => getFloat(words, at + 4),
 } as const;
 
-/** A run, dispatcher to worker: length, number on the worker, id, attempt, module, arguments. */
+/** A run, dispatcher to worker: length, number on the worker, id (2 words), attempt, module, arguments. */
 export const RunRecord = {
-  header: 5,
+  header: 6,
   put(words: Int32Array, at: number, seq: number, id: number, attempt: number, module: number): void {
     words[at + 1] = seq;
-    words[at + 2] = id;
-    words[at + 3] = attempt;
-    words[at + 4] = module;
+    putFloat(words, at + 2, id);
+    words[at + 4] = attempt;
+    words[at + 5] = module;
   },
+  seq: (words: Int32Array, at: number): number => words[at + 1]!,
+  id: (words: Int32Array, at: number): number => getFloat(words, at + 2),
+  attempt: (words: Int32Array, at: number): number => words[at + 4]!,
+  module: (words: Int32Array, at: number): number => words[at + 5]!,
 } as const;
 
 /** The end of a run, worker to dispatcher: length, number, callbacks, start and end (2 words each), value. */
@@ -148,9 +154,9 @@ export const ResultRecord = {
   endedAt: (words: Int32Array, at: number): number => getFloat(words, at + 5),
 } as const;
 
-/** An outcome with a value, dispatcher to entry: length, id, worker, attempts, callbacks, two durations, value. */
+/** An outcome with a value, dispatcher to entry: length, id (2 words), worker, attempts, callbacks, two durations, value. */
 export const OutcomeRecord = {
-  header: 9,
+  header: 10,
   put(
     words: Int32Array,
     at: number,
@@ -161,17 +167,17 @@ export const OutcomeRecord = {
     waitedMs: number,
     ranMs: number,
   ): void {
-    words[at + 1] = id;
-    words[at + 2] = worker;
-    words[at + 3] = attempts;
-    words[at + 4] = callbacks;
-    putFloat(words, at + 5, waitedMs);
-    putFloat(words, at + 7, ranMs);
+    putFloat(words, at + 1, id);
+    words[at + 3] = worker;
+    words[at + 4] = attempts;
+    words[at + 5] = callbacks;
+    putFloat(words, at + 6, waitedMs);
+    putFloat(words, at + 8, ranMs);
   },
-  id: (words: Int32Array, at: number): number => words[at + 1]!,
-  worker: (words: Int32Array, at: number): number => words[at + 2]!,
-  attempts: (words: Int32Array, at: number): number => words[at + 3]!,
-  callbacks: (words: Int32Array, at: number): number => words[at + 4]!,
-  waitedMs: (words: Int32Array, at: number): number => getFloat(words, at + 5),
-  ranMs: (words: Int32Array, at: number): number => getFloat(words, at + 7),
+  id: (words: Int32Array, at: number): number => getFloat(words, at + 1),
+  worker: (words: Int32Array, at: number): number => words[at + 3]!,
+  attempts: (words: Int32Array, at: number): number => words[at + 4]!,
+  callbacks: (words: Int32Array, at: number): number => words[at + 5]!,
+  waitedMs: (words: Int32Array, at: number): number => getFloat(words, at + 6),
+  ranMs: (words: Int32Array, at: number): number => getFloat(words, at + 8),
 } as const;

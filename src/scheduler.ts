@@ -226,14 +226,17 @@ export class Scheduler<T extends Task, R extends Result> {
     const worker = this.#workers.get(id);
     // A late reply: its task was settled when its worker was stopped.
     if (worker?.state.phase !== "busy") return;
-    const { offered } = worker.state;
+    this.#finishAll(worker, worker.state, results, now);
+    if (worker.state.offered.size === 0) this.#free(worker, now);
+  }
+
+  #finishAll(worker: WorkerRecord<T>, state: Busy<T>, results: readonly R[], now: number): void {
     for (const result of results) {
-      const task = offered.take(result.seq);
+      const task = state.offered.take(result.seq);
       if (task === undefined) continue;
       this.#finish(task, worker, result, now);
-      worker.state.since = result.endedAt;
+      state.since = result.endedAt;
     }
-    if (offered.size === 0) this.#free(worker, now);
   }
 
   #finish(task: T, worker: WorkerRecord<T>, result: R, now: number): void {
@@ -321,9 +324,9 @@ export class Scheduler<T extends Task, R extends Result> {
   }
 
   #free(worker: WorkerRecord<T>, now: number): void {
-    if (worker.handed >= this.#options.maxTasksPerWorker || worker.generation < this.#generation) {
-      return this.#retire(worker, now);
-    }
+    const { maxSeq, maxTasksPerWorker } = this.#options;
+    const usedUp = worker.handed >= maxTasksPerWorker || worker.nextSeq > maxSeq;
+    if (usedUp || worker.generation < this.#generation) return this.#retire(worker, now);
     this.#workers.rest(worker, now);
     if (this.#options.minSize < this.#options.size) this.#wakeBy(now + this.#options.idleTimeout);
   }
@@ -502,7 +505,10 @@ export class Scheduler<T extends Task, R extends Result> {
     this.#commands.push({ type: "watch", worker: worker.id, at });
   }
 
-  #gone({ worker: id, death, running, unclaimed }: Event<T, R> & { type: "gone" }, now: number): void {
+  #gone(
+    { worker: id, death, results, running, unclaimed }: Event<T, R> & { type: "gone" },
+    now: number,
+  ): void {
     if (this.#ending.gone(id)) return;
     const worker = this.#workers.get(id);
     if (worker === undefined) return;
@@ -517,6 +523,7 @@ export class Scheduler<T extends Task, R extends Result> {
       case "idle":
         break;
       case "busy":
+        this.#finishAll(worker, state, results, now);
         this.#requeue(state.offered, unclaimed, now);
         for (const task of state.offered.drain()) {
           const begun = task.seq === running?.seq;
@@ -627,21 +634,22 @@ export class Scheduler<T extends Task, R extends Result> {
       this.#wakeBy(now + wait + 1);
       return;
     }
-    // Before the pool is warm nothing runs that could be delayed.
-    if (this.#warm) missing = Math.min(missing, this.#startable(now));
     for (; missing > 0; missing--) {
+      if (!this.#maySpawn(now)) return;
       const { id } = this.#workers.add(this.#generation, now);
       this.#commands.push({ type: "spawn", worker: id });
     }
   }
 
-  /** How many workers may be started now, beside those that start. */
-  #startable(now: number): number {
+  /** Whether one more worker may be started now, beside those that start. */
+  #maySpawn(now: number): boolean {
     const { maxStarting } = this.#options;
-    if (maxStarting === Infinity) return Infinity;
+    // Until the pool is warm what counts is to have it soon.
+    if (!this.#warm || maxStarting === Infinity) return true;
     const starts = this.#workers.startsSince(now - START_MS);
-    if (starts.length >= maxStarting) this.#wakeBy(Math.min(...starts) + START_MS);
-    return maxStarting - starts.length;
+    if (starts.length < maxStarting) return true;
+    this.#wakeBy(Math.min(...starts) + START_MS);
+    return false;
   }
 
   #tick(now: number): void {

@@ -39,6 +39,8 @@ export interface SchedulerOptions {
   maxStarting: number;
   /** The most tasks a worker holds at once: 1 where it cannot share memory with the dispatcher. */
   maxOffered: number;
+  /** The largest number that a task may have on a worker; a worker that has used all is replaced. */
+  maxSeq: number;
   /** The largest difference between the numbers of two tasks that a worker holds. */
   maxSpan: number;
 }
@@ -62,13 +64,16 @@ export type Event<T extends Task, R extends Result> =
   | { type: "looked"; worker: number; running: Running | undefined }
   /** The answer to `take-back`: the numbers of the tasks that the worker had not begun. */
   | { type: "taken-back"; worker: number; seqs: readonly number[] }
-  /** The worker has ended; its results were told before, and these are the tasks it had not begun. */
+  /** The worker has ended. */
   | {
     type: "gone";
     worker: number;
     death: DeathData;
+    /** Results that nobody was told of. */
+    results: readonly R[];
     /** What it was doing last. */
     running: Running | undefined;
+    /** The numbers of the tasks that it had not begun. */
     unclaimed: readonly number[];
   }
   /** Workers started before this lack something that the tasks to come need. */

@@ -13,7 +13,7 @@ import { describeError } from "./error_data.ts";
 import { now } from "./now.ts";
 import { type FromWorker, PROTOCOL_VERSION, type ResultData, RESULTS, type ToWorker } from "./protocol.ts";
 import { Realm } from "./realm.ts";
-import { RecordWriter, ResultRecord } from "./records.ts";
+import { RecordWriter, ResultRecord, RunRecord } from "./records.ts";
 import { drive, isGenerator, type RunId, RunningTask } from "./running_task.ts";
 import { callbackBits, findTarget, splitSpecifier, type Target } from "./task_module.ts";
 import { transferOf } from "./transfer.ts";
@@ -39,7 +39,7 @@ export interface Seat {
   /** Whether there are results that it has not read. */
   readonly unread: boolean;
   /** Whether it has read some, told or not, since this was asked last. */
-  readLately(): boolean;
+  readSinceAsked(): boolean;
   post(message: FromWorker, transfer?: ArrayBuffer[]): void;
   /** Ends this worker. */
   exit(): void;
@@ -60,7 +60,10 @@ interface ModuleEntry {
   loaded: Loaded | undefined;
 }
 
-/** Results wait in shared memory about this long, and at most twice as long, before the dispatcher is told. */
+/**
+ * While tasks end, results wait in shared memory about this long, and at most twice as long, before the dispatcher is
+ * told; behind them it finds them when it looks whether the running one is late.
+ */
 const TELL_MS = 4;
 
 /** Runs tasks. */
@@ -75,8 +78,6 @@ export class TaskRunner {
   #active = false;
   #untold = false;
   #toldAt = 0;
-  /** When the last task ended, if nothing else was done since: 0 or a moment at which the next begins. */
-  #endedAt = 0;
   #dispose: (() => unknown) | undefined;
   /** True while code of a task is on the stack. */
   #inside = false;
@@ -128,8 +129,13 @@ export class TaskRunner {
    * would ever come again (seen up to 2.9.6). So with a memory limit tasks begin in a turn of their own.
    */
   #goOn(): void {
-    if (this.#memoryLimit === Infinity) this.#loop();
-    else nextTurn(() => this.#loop());
+    if (this.#memoryLimit === Infinity) {
+      this.#loop();
+    } else {
+      // What the last task left behind may keep that turn from coming.
+      this.#tell();
+      nextTurn(() => this.#loop());
+    }
   }
 
   /** Does what a message says. True if it brought something to run. */
@@ -167,13 +173,13 @@ export class TaskRunner {
   #read(buffer: Buffer): void {
     const { words } = buffer;
     for (let at = 0; at < words.length; at += words[at]!) {
-      buffer.at = 4 * (at + 5);
+      buffer.at = 4 * (at + RunRecord.header);
       const args = decode(buffer) as unknown[];
       this.#append({
-        seq: words[at + 1]!,
-        id: words[at + 2]!,
-        attempt: words[at + 3]!,
-        module: words[at + 4]!,
+        seq: RunRecord.seq(words, at),
+        id: RunRecord.id(words, at),
+        attempt: RunRecord.attempt(words, at),
+        module: RunRecord.module(words, at),
         args,
         next: undefined,
       });
@@ -188,7 +194,6 @@ export class TaskRunner {
 
   /** Runs what is there; goes on by itself after a task that has to be awaited. */
   #loop(): void {
-    this.#endedAt = 0;
     for (;;) {
       // Before a task is claimed, not only after one: what a task leaves behind may change the globals while idle.
       if (this.#realm.spoilt) return this.#retire();
@@ -199,9 +204,8 @@ export class TaskRunner {
       const entry = this.#modules[run.module]!;
       const { loaded } = entry;
       const bits = loaded !== undefined && "target" in loaded ? loaded.bits : 0;
-      // Asking for the time takes longer than most of the rest.
-      const startedAt = this.#endedAt || now();
-      this.#endedAt = 0;
+      // Not the end of the last: reading its result, or the globals, may have run code that it left.
+      const startedAt = now();
       if (!this.#seat.claim(run.seq, loaded === undefined, bits, startedAt)) continue;
       if (loaded === undefined) {
         void this.#load(entry, run);
@@ -329,8 +333,6 @@ export class TaskRunner {
     if (!written) return false;
     this.#untold = true;
     if (this.#seat.crowded || this.#telling(endedAt)) this.#tell();
-    // Reading an object may have run code of the task, which is not to take the time of the next.
-    else if (typeof value !== "object") this.#endedAt = endedAt;
     return true;
   }
 
@@ -338,7 +340,7 @@ export class TaskRunner {
   #telling(now: number): boolean {
     if (now - this.#toldAt <= TELL_MS) return false;
     this.#toldAt = now;
-    return !this.#seat.readLately();
+    return !this.#seat.readSinceAsked();
   }
 
   #fail(run: Run, callbacks: number, startedAt: number, error: unknown): void {

@@ -41,6 +41,7 @@ function options(more: Partial<SchedulerOptions> = {}): SchedulerOptions {
     restarts: 2,
     maxStarting: Infinity,
     maxOffered: 256,
+    maxSeq: Infinity,
     maxSpan: 512,
     ...more,
   };
@@ -152,6 +153,16 @@ Deno.test("Scheduler starts workers again a few at a time, beside tasks that run
   assertEquals(spawns({ type: "tick" }, 1_200), ["spawn 7"]);
 });
 
+Deno.test("Scheduler comes back to the workers that it could not start at once, whatever becomes of the first", () => {
+  const { scheduler, tell } = warm({ size: 4, minSize: 0, spares: 0, maxStarting: 1 });
+  for (let id = 1; id <= 4; id++) tell({ type: "push", task: fake(id) }, 0);
+  const started: string[] = [];
+  for (let now = scheduler.wakeAt; now <= 4_000; now = scheduler.wakeAt) {
+    started.push(...brief(tell({ type: "tick" }, now)).map((line) => `${line} at ${now}`));
+  }
+  assertEquals(started, ["spawn 2 at 1000", "spawn 3 at 2000", "spawn 4 at 3000"]);
+});
+
 Deno.test("Scheduler escalates from asking to interrupting to a zombie, and counts the end", () => {
   const { scheduler, tell } = warm();
   tell({ type: "push", task: fake(1) }, 0);
@@ -162,7 +173,7 @@ Deno.test("Scheduler escalates from asking to interrupting to a zombie, and coun
   assertEquals(scheduler.stats().zombies, 0);
   tell({ type: "tick" }, 1_400);
   assertEquals(scheduler.stats().zombies, 1);
-  tell({ type: "gone", worker: 1, death: DEATH, running: undefined, unclaimed: [] }, 5_000);
+  tell({ type: "gone", worker: 1, death: DEATH, results: [], running: undefined, unclaimed: [] }, 5_000);
   assertEquals(scheduler.stats().zombies, 0);
   assertEquals(scheduler.stats().ended, { asked: 0, interrupted: 1 });
 });
@@ -176,7 +187,9 @@ Deno.test("Scheduler refuses to start workers beyond maxZombies, and tells the t
   tell({ type: "tick" }, 1_400);
   // Worker 1 is a zombie now: there is no third when worker 2 ends.
   assertEquals(
-    brief(tell({ type: "gone", worker: 2, death: DEATH, running: undefined, unclaimed: [] }, 1_500)),
+    brief(
+      tell({ type: "gone", worker: 2, death: DEATH, results: [], running: undefined, unclaimed: [] }, 1_500),
+    ),
     [],
   );
   assertEquals(brief(tell({ type: "push", task: fake(2) }, 1_500)), ["settle 2: crashed"]);
@@ -252,10 +265,13 @@ Deno.test("Scheduler times loading by its own limit", () => {
 Deno.test("Scheduler settles the task of a dead worker as crashed, and replaces the worker", () => {
   const { tell } = warm();
   tell({ type: "push", task: fake(1) }, 0);
-  assertEquals(brief(tell({ type: "gone", worker: 1, death: DEATH, running: undefined, unclaimed: [] }, 5)), [
-    "settle 1: crashed",
-    "spawn 3",
-  ]);
+  assertEquals(
+    brief(tell({ type: "gone", worker: 1, death: DEATH, results: [], running: undefined, unclaimed: [] }, 5)),
+    [
+      "settle 1: crashed",
+      "spawn 3",
+    ],
+  );
 });
 
 Deno.test("Scheduler limits restarts, and refuses a module that ends every worker", () => {
@@ -277,7 +293,14 @@ Deno.test("Scheduler limits restarts, and refuses a module that ends every worke
         now += 1;
         carry(
           tell(
-            { type: "gone", worker: command.worker, death: DEATH, running: undefined, unclaimed: [] },
+            {
+              type: "gone",
+              worker: command.worker,
+              death: DEATH,
+              results: [],
+              running: undefined,
+              unclaimed: [],
+            },
             now,
           ),
         );
@@ -357,6 +380,33 @@ Deno.test("Scheduler replaces a worker after maxTasksPerWorker runs, without a g
   ]);
 });
 
+Deno.test("Scheduler replaces a worker that has used all its numbers", () => {
+  const { tell } = warm({ maxSeq: 1 });
+  for (let id = 1; id <= 3; id++) tell({ type: "push", task: fake(id) }, 0);
+  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(0, 0, 0.1)] }, 1)), [
+    "finish 1",
+    "offer 1: 2",
+  ]);
+  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(1, 1, 1.1)] }, 2)), [
+    "finish 2",
+    "close 1 cleanly",
+    "offer 2: 3",
+    "spawn 3",
+  ]);
+});
+
+Deno.test("Scheduler gives nothing more to a worker whose last results come with its end", () => {
+  const { tell } = warm();
+  tell({ type: "push", task: fake(1) }, 0);
+  tell({ type: "push", task: fake(2, { exclusive: true }) }, 0);
+  const end = { type: "gone", worker: 1, death: DEATH, running: undefined, unclaimed: [] } as const;
+  assertEquals(brief(tell({ ...end, results: [result(0, 0, 0.1)] }, 1)), [
+    "finish 1",
+    "offer 2: 2",
+    "spawn 3",
+  ]);
+});
+
 Deno.test("Scheduler gives up a worker that begins nothing, and keeps its task", () => {
   const { tell } = warm();
   tell({ type: "push", task: fake(1, { timeout: 60_000 }) }, 0);
@@ -381,7 +431,7 @@ Deno.test("Scheduler interrupts an idle worker that does not end in peace, and c
   assertEquals(brief(tell({ type: "tick" }, 1_002)), []);
   const { killed, ended, zombies } = scheduler.stats();
   assertEquals([killed, ended, zombies], [1, { asked: 0, interrupted: 0 }, 0]);
-  tell({ type: "gone", worker: 1, death: DEATH, running: undefined, unclaimed: [] }, 1_003);
+  tell({ type: "gone", worker: 1, death: DEATH, results: [], running: undefined, unclaimed: [] }, 1_003);
   assertEquals(scheduler.stats().ended, { asked: 0, interrupted: 1 });
 });
 
@@ -393,7 +443,10 @@ Deno.test("Scheduler says that a module which could not be loaded has no callbac
   tell({ type: "push", task: fake(1) }, 0);
   assertEquals(callbacks(tell({ type: "looked", worker: 1, running: loading }, 1_000)), [0]);
   tell({ type: "push", task: fake(2, { exclusive: true }) }, 1_000);
-  const lost = tell({ type: "gone", worker: 2, death: DEATH, running: undefined, unclaimed: [] }, 1_001);
+  const lost = tell(
+    { type: "gone", worker: 2, death: DEATH, results: [], running: undefined, unclaimed: [] },
+    1_001,
+  );
   assertEquals(callbacks(lost), [undefined]);
 });
 
@@ -401,12 +454,15 @@ Deno.test("Scheduler closes: idle workers cleanly, and is closed when all are go
   const { tell } = warm();
   assertEquals(brief(tell({ type: "stop" }, 0)), ["close 1 cleanly", "close 2 cleanly"]);
   assertEquals(
-    brief(tell({ type: "gone", worker: 1, death: DEATH, running: undefined, unclaimed: [] }, 5)),
+    brief(tell({ type: "gone", worker: 1, death: DEATH, results: [], running: undefined, unclaimed: [] }, 5)),
     [],
   );
-  assertEquals(brief(tell({ type: "gone", worker: 2, death: DEATH, running: undefined, unclaimed: [] }, 6)), [
-    "closed",
-  ]);
+  assertEquals(
+    brief(tell({ type: "gone", worker: 2, death: DEATH, results: [], running: undefined, unclaimed: [] }, 6)),
+    [
+      "closed",
+    ],
+  );
 });
 
 /** Workers as the scheduler sees them, in simulated time: they run, hang, crash, die idle, and become zombies. */
@@ -554,12 +610,11 @@ class World {
     if (worker.dead) return;
     worker.dead = true;
     const results = worker.results.splice(0);
-    if (results.length > 0) this.tell({ type: "results", worker: worker.id, results });
     const unclaimed = worker.takeBack(worker.held.map(({ seq }) => seq));
     if (worker.current !== undefined) this.#doomed.add(worker.current.task.id);
     const { current } = worker;
     const last = current && running(current.task.seq, current.since, current.loading);
-    this.tell({ type: "gone", worker: worker.id, death: DEATH, running: last, unclaimed });
+    this.tell({ type: "gone", worker: worker.id, death: DEATH, results, running: last, unclaimed });
   }
 
   #spawn(id: number): void {

@@ -35,9 +35,12 @@ const within = (now: Usage, before: Usage) =>
   now.descriptors <= before.descriptors + BOUNDS.descriptors &&
   now.rss <= before.rss + BOUNDS.rss;
 
-/** The usage once it is within the bounds, or what it is after a while. */
+const risen = (now: Usage, before: Usage) =>
+  now.threads > before.threads || now.descriptors > before.descriptors;
+
+/** The usage once no thread and no descriptor is left, or what it is after a while. */
 async function settled(before: Usage): Promise<Usage> {
-  for (let i = 0; i < 100 && !within(usage(), before); i++) {
+  for (let i = 0; i < 150 && risen(usage(), before); i++) {
     await new Promise((wake) => setTimeout(wake, 100));
   }
   return usage();

@@ -1,24 +1,37 @@
 import { MessageChannel as NodeChannel, type MessagePort as NodePort } from "node:worker_threads";
 import { now } from "../now.ts";
 import type { FromWorker, Running, ToWorker } from "../protocol.ts";
+import type { SchedulerOptions } from "../scheduling.ts";
 import type { WorkerEvents, WorkerLink } from "./port.ts";
 import { RemoteClock } from "./remote_clock.ts";
 import { SharedSeat, SLOTS } from "./shared.ts";
 
-/** How many tasks a worker may hold, and how many may start at once beside others that work, for the scheduler. */
+/** A word of a record holds no larger number. */
+const MAX_SEQ = 2 ** 31 - 1;
+
+/** How many tasks a worker may hold, and how many workers may start at once beside others, for the scheduler. */
 export function capacityOf(
   isolation: "thread" | "process",
-): { maxOffered: number; maxSpan: number; maxStarting: number } {
+): Pick<SchedulerOptions, "maxOffered" | "maxSeq" | "maxSpan" | "maxStarting"> {
   // A thread's numbers must fit the slots also with gaps between them; a process cannot give a task back, and its start
   // keeps a core busy.
   return isolation === "thread"
-    ? { maxOffered: SLOTS / 2, maxSpan: SLOTS, maxStarting: Infinity }
-    : { maxOffered: 1, maxSpan: Infinity, maxStarting: Math.ceil(navigator.hardwareConcurrency / 2) };
+    ? { maxOffered: SLOTS / 2, maxSeq: MAX_SEQ, maxSpan: SLOTS, maxStarting: Infinity }
+    : {
+      maxOffered: 1,
+      maxSeq: MAX_SEQ,
+      maxSpan: Infinity,
+      maxStarting: Math.ceil(navigator.hardwareConcurrency / 2),
+    };
 }
 
 abstract class PortLink implements WorkerLink {
   abstract readonly memory: SharedArrayBuffer | undefined;
   readonly #port: NodePort;
+  readonly #clock = new RemoteClock();
+  readonly #createdAt = now();
+  /** When the tasks that it holds were offered, by the last bits of their numbers. */
+  readonly #offeredAt = new Float64Array(SLOTS);
 
   constructor(port: NodePort, events: WorkerEvents) {
     this.#port = port;
@@ -26,12 +39,23 @@ abstract class PortLink implements WorkerLink {
     this.#port.on("close", () => events.gone());
   }
 
-  abstract offer(seq: number): void;
   abstract takeBack(seq: number): boolean;
   abstract look(seq: number): Running | undefined;
   abstract read(into: Int32Array): number;
-  abstract ready(at: number): void;
   abstract started(seq: number, at: number, loading: boolean, callbacks: number): void;
+
+  offer(seq: number, now: number): void {
+    this.#offeredAt[seq % SLOTS] = now;
+  }
+
+  ready(at: number): void {
+    this.#clock.note(this.#createdAt, at, at, now());
+  }
+
+  shift(seq: number, startedAt: number, endedAt: number): number {
+    this.#clock.note(this.#offeredAt[seq % SLOTS]!, startedAt, endedAt, now());
+    return this.#clock.shift;
+  }
 
   post(message: ToWorker, transfer?: Transferable[]): void {
     this.#port.postMessage(message, transfer as never);
@@ -50,7 +74,8 @@ class ThreadLink extends PortLink {
     return this.#seat.memory;
   }
 
-  override offer(seq: number): void {
+  override offer(seq: number, now: number): void {
+    super.offer(seq, now);
     this.#seat.offer(seq);
   }
 
@@ -59,14 +84,14 @@ class ThreadLink extends PortLink {
   }
 
   override look(seq: number): Running | undefined {
-    return this.#seat.look(seq);
+    const running = this.#seat.look(seq);
+    if (running !== undefined) running.since += this.shift(seq, running.since, running.since);
+    return running;
   }
 
   override read(into: Int32Array): number {
     return this.#seat.read(into);
   }
-
-  override ready(): void {}
 
   override started(): void {}
 }
@@ -74,15 +99,8 @@ class ThreadLink extends PortLink {
 /** To a child process: one task at a time, and the child tells when it begins. */
 class ProcessLink extends PortLink {
   readonly memory = undefined;
-  readonly #clock = new RemoteClock();
-  /** When it was allowed to do what it tells of next. */
-  #allowedAt = now();
   #running: Running | undefined;
   #ended = false;
-
-  override offer(): void {
-    this.#allowedAt = now();
-  }
 
   override takeBack(seq: number): boolean {
     return this.#ended && this.#running?.seq !== seq;
@@ -96,12 +114,8 @@ class ProcessLink extends PortLink {
     return 0;
   }
 
-  override ready(at: number): void {
-    this.#clock.read(at, this.#allowedAt, now());
-  }
-
   override started(seq: number, at: number, loading: boolean, callbacks: number): void {
-    const since = this.#clock.read(at, this.#allowedAt, now());
+    const since = at + this.shift(seq, at, at);
     this.#running = { seq, since, loading, callbacks: loading ? undefined : callbacks };
   }
 

@@ -9,17 +9,19 @@ import type { DeathData, FromWorker, Running, ToWorker, WorkerSpec } from "../pr
 export interface WorkerLink {
   /** What the worker shares with the dispatcher, where it can. */
   readonly memory: SharedArrayBuffer | undefined;
-  /** Allows the worker to run these tasks; their messages follow. */
-  offer(seq: number): void;
+  /** Allows the worker to run this task from now on; its message follows. */
+  offer(seq: number, now: number): void;
   /** True if the worker had not begun the task and never will. */
   takeBack(seq: number): boolean;
-  /** What the worker does with this task. */
+  /** What the worker does with this task, by the clock here. */
   look(seq: number): Running | undefined;
   /** Takes out all result records that it shares, and gives their length in words. */
   read(into: Int32Array): number;
-  /** Takes note of what a worker without shared memory tells, `at` by its own clock: that it is ready. */
+  /** What has to be added to the times of this run, which has ended, and of those read with it, to have them by the clock here. */
+  shift(seq: number, startedAt: number, endedAt: number): number;
+  /** Takes note of what the worker tells, `at` by its own clock: that it is ready. */
   ready(at: number): void;
-  /** That it begins a task. */
+  /** That it begins a task, where it has no shared memory. */
   started(seq: number, at: number, loading: boolean, callbacks: number): void;
   post(message: ToWorker, transfer?: Transferable[]): void;
   /** No more messages; the worker has ended. */

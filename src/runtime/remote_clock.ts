@@ -1,10 +1,10 @@
 /**
- * The clock of a worker in another process, as far as its messages tell.
+ * The clock of a worker, as far as what it tells shows.
  *
- * Both clocks are the machine's, so they agree, unless it was set between the starts of the two processes. Whether that
- * is so shows: what a message tells of came before the message, and after what had to come before it. Where they
- * disagree, the quickest message so far tells how far they are apart and how long it took, and no reading is earlier
- * than the truth, so that no task loses time it was given.
+ * A thread or process reads the machine's clock when it starts, and counts on from there: those of two agree, unless the
+ * clock was set between their starts. Whether that is so shows: what is told came before it was heard, and after what
+ * had to come before it. Where they disagree, the quickest message so far tells how far they are apart and how long it
+ * took, and no reading is earlier than the truth, so that no task loses time it was given.
  */
 export class RemoteClock {
   /** By how much the worker's clock is behind ours, at most and at least. */
@@ -12,14 +12,18 @@ export class RemoteClock {
   #least = -Infinity;
 
   /**
-   * The moment `at` of the worker, by the clock here.
+   * Takes note of what a worker did from `began` to `ended`, by its own clock.
    *
    * @param earliest A moment by the clock here that came before.
-   * @param now When the message arrived that tells of it.
+   * @param now A moment by the clock here that came after.
    */
-  read(at: number, earliest: number, now: number): number {
-    this.#most = Math.min(this.#most, now - at);
-    this.#least = Math.max(this.#least, earliest - at);
-    return this.#least <= 0 && this.#most >= 0 ? at : at + this.#most;
+  note(earliest: number, began: number, ended: number, now: number): void {
+    this.#least = Math.max(this.#least, earliest - began);
+    this.#most = Math.min(this.#most, now - ended);
+  }
+
+  /** What has to be added to a moment of the worker to have it by the clock here. */
+  get shift(): number {
+    return this.#least <= 0 && this.#most >= 0 ? 0 : this.#most;
   }
 }

@@ -47,12 +47,12 @@ export interface Claim {
   callbacks: number | undefined;
 }
 
-/** One side's view of the shared memory; the worker uses `claim`, `run` and `write`, the dispatcher the rest. */
+/** One side's view of the shared memory. */
 export class SharedSeat {
   readonly memory: SharedArrayBuffer;
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #times: Float64Array<SharedArrayBuffer>;
-  /** Worker: where the next record goes, and up to where the dispatcher is known to have read. */
+  /** Worker: where the next record goes, up to where the dispatcher is known to have read, and was when last asked. */
   #written = 0;
   #known = 0;
   #asked = 0;
@@ -132,7 +132,7 @@ export class SharedSeat {
   }
 
   /** Worker: whether the dispatcher has read something since this was asked last. */
-  readLately(): boolean {
+  readSinceAsked(): boolean {
     this.#refresh();
     const before = this.#asked;
     this.#asked = this.#known;

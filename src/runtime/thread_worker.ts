@@ -58,7 +58,7 @@ class MessageSeat implements Seat {
   readonly crowded = false;
   readonly unread = false;
 
-  readLately(): boolean {
+  readSinceAsked(): boolean {
     return false;
   }
 
