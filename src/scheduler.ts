@@ -30,6 +30,8 @@ const CLAIM_MS = 1_000;
 const WATCH_MS = 500;
 /** A worker that takes longer to start is not waited for when others are to be started. */
 const START_MS = 1_000;
+/** For how long a task that a spare took over has the cores before another spare is started, in milliseconds. */
+const TAKE_OVER_MS = 25;
 /** Failed starts in a row after which waiting tasks fail. */
 const MAX_FAILED_STARTS = 3;
 
@@ -56,6 +58,8 @@ export class Scheduler<T extends Task, R extends Result> {
   #waited = new Histogram();
   #ran = new Histogram();
   #warm = false;
+  /** When a worker was stopped and a spare went on in its place. */
+  #takenOverAt = -Infinity;
   #closing: { since: number; terminated: boolean } | undefined;
   #closed = false;
   #failedStarts = 0;
@@ -348,6 +352,7 @@ export class Scheduler<T extends Task, R extends Result> {
   #stop(worker: WorkerRecord<T>, now: number): void {
     this.#workers.remove(worker);
     this.#ending.stop(worker.id, now);
+    if (this.#queue.size > 0 && this.#workers.idle > 0) this.#takenOverAt = now;
     this.#commands.push({ type: "close", worker: worker.id, clean: false });
     this.#interrupt(now);
   }
@@ -646,6 +651,10 @@ export class Scheduler<T extends Task, R extends Result> {
     const { maxStarting } = this.#options;
     // Until the pool is warm what counts is to have it soon.
     if (!this.#warm || maxStarting === Infinity) return true;
+    if (now < this.#takenOverAt + TAKE_OVER_MS) {
+      this.#wakeBy(this.#takenOverAt + TAKE_OVER_MS);
+      return false;
+    }
     const starts = this.#workers.startsSince(now - START_MS);
     if (starts.length < maxStarting) return true;
     this.#wakeBy(Math.min(...starts) + START_MS);

@@ -153,6 +153,15 @@ Deno.test("Scheduler starts workers again a few at a time, beside tasks that run
   assertEquals(spawns({ type: "tick" }, 1_200), ["spawn 7"]);
 });
 
+Deno.test("Scheduler lets a task that a spare took over begin before it starts another spare, where that takes a core", () => {
+  const { scheduler, tell } = warm({ maxStarting: 1, maxOffered: 1, killGrace: 0 });
+  for (let id = 1; id <= 2; id++) tell({ type: "push", task: fake(id) }, 0);
+  const over = tell({ type: "looked", worker: 1, running: running(0, 0) }, 100);
+  assertEquals(brief(over), ["settle 1: timed-out", "close 1", "kill 1", "offer 2: 2"]);
+  assertEquals(scheduler.wakeAt, 125);
+  assertEquals(brief(tell({ type: "tick" }, 125)), ["spawn 3"]);
+});
+
 Deno.test("Scheduler comes back to the workers that it could not start at once, whatever becomes of the first", () => {
   const { scheduler, tell } = warm({ size: 4, minSize: 0, spares: 0, maxStarting: 1 });
   for (let id = 1; id <= 4; id++) tell({ type: "push", task: fake(id) }, 0);
