@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { setImmediate } from "node:timers";
 import { now } from "./now.ts";
 import { type EntryPort, Outbox } from "./outbox.ts";
 import { PoolWorker, type RunResult, undeliverable } from "./pool_worker.ts";
@@ -27,6 +28,8 @@ import type { Command, Event } from "./scheduling.ts";
 
 /** How often workers are looked at while somebody watches events, in milliseconds. */
 const EVENTS_MS = 50;
+/** How many turns of the event loop it may take to hear what a worker has posted so far. */
+const MAX_TURNS = 8;
 /** How long to wait for the word of why a worker ended. */
 const DEATH_MS = 250;
 
@@ -80,7 +83,8 @@ export class Dispatcher {
           timeout: loadTimeout,
           args: undefined,
           transfer: [],
-          priority: 0,
+          // The outcome of a task waits for it.
+          priority: Infinity,
           softTimeout: undefined,
           retry: undefined,
         }, now());
@@ -168,7 +172,9 @@ export class Dispatcher {
         return this.#workers.get(command.worker)?.watch.by(command.at, now());
       case "look": {
         const worker = this.#workers.get(command.worker);
-        if (worker !== undefined) this.#look(worker);
+        if (worker === undefined) return;
+        if (command.drained) void this.#lookDrained(worker);
+        else this.#look(worker);
         return;
       }
       case "take-back": {
@@ -286,8 +292,11 @@ export class Dispatcher {
   }
 
   #fromWorker(worker: PoolWorker, message: FromWorker): void {
+    worker.heard++;
     if (message === RESULTS) return this.#drainAll();
     switch (message.type) {
+      case "initializing":
+        return this.#tell({ type: "initializing", worker: worker.id });
       case "ready":
         worker.ready = true;
         worker.link.ready(message.at);
@@ -320,6 +329,7 @@ export class Dispatcher {
       }
       case "dying":
         worker.death ??= message.death;
+        worker.link.leaves();
         // Its end may not come: an exit does not always stop the code that called it.
         setTimeout(() => {
           if (this.#workers.get(worker.id) !== worker) return;
@@ -332,9 +342,22 @@ export class Dispatcher {
     }
   }
 
+  /**
+   * Looks at a worker after all it has posted so far was taken in. Deno runs timers before it delivers messages, and
+   * delivers some forty of a port in one turn of the event loop (seen up to 2.9.6): after a turn in which this thread
+   * had much to do, the end of a task may wait behind the timer that says that it is late.
+   */
+  async #lookDrained(worker: PoolWorker): Promise<void> {
+    for (let turns = 0, heard = -1; turns < MAX_TURNS && heard < worker.heard; turns++) {
+      heard = worker.heard;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#look(worker, true);
+  }
+
   /** Finds out what a worker is doing, and tells. */
-  #look(worker: PoolWorker): void {
-    if (!this.#workers.has(worker.id)) return;
+  #look(worker: PoolWorker, drained = false): void {
+    if (!this.#workers.has(worker.id) || !worker.ready || worker.dismissed) return;
     let running = worker.look(this.#scheduler!.offered(worker.id));
     // Read after the look: what is finished by now is not running, whatever was seen.
     const results = worker.read();
@@ -348,12 +371,12 @@ export class Dispatcher {
     }
     // A thread that ran out of memory does not say so by itself.
     if (running !== undefined && this.#options!.memoryLimit !== undefined) worker.link.post({ type: "ping" });
-    this.#tell({ type: "looked", worker: worker.id, running });
+    this.#tell({ type: "looked", worker: worker.id, running, drained });
   }
 
   #lookAtAll(): void {
     for (const worker of this.#workers.values()) {
-      if (worker.ready && !worker.dismissed) this.#look(worker);
+      this.#look(worker);
     }
   }
 
@@ -402,9 +425,11 @@ export class Dispatcher {
   }
 
   #forget(task: RunTask): void {
+    if (this.#pullers.size > 0) this.#pullers.delete(task.id);
     if (task.data === undefined) return;
     this.#cancellable.delete(task.id);
-    this.#pullers.delete(task.id);
+    // A cancelled task may be in the queue for long; what it was given need not be.
+    task.data.args = undefined;
   }
 
   #watchEvents(on: boolean): void {

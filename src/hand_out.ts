@@ -1,7 +1,7 @@
 import type { ModuleBook } from "./module_book.ts";
 import type { Offered } from "./offered.ts";
 import type { DeathData } from "./protocol.ts";
-import type { TaskQueue } from "./queue.ts";
+import { isUrgent, type TaskQueue } from "./queue.ts";
 import type { SchedulerOptions, Task } from "./scheduling.ts";
 import type { WorkerRecord } from "./workers.ts";
 
@@ -43,6 +43,7 @@ export class HandOut<T extends Task> {
     let expected = 0;
     if (state.phase === "busy") {
       const first = state.offered.first()!;
+      if (first.seq === state.condemned) return tasks;
       const estimate = this.#modules.estimate(first.module);
       if (estimate === undefined || estimate > AHEAD_MS) return tasks;
       if (now - state.since > this.lateAfter(first)) return tasks;
@@ -54,7 +55,8 @@ export class HandOut<T extends Task> {
       const task = this.#next(now);
       if (task === undefined) break;
       const estimate = this.#modules.estimate(task.module);
-      const alone = estimate === undefined || estimate > AHEAD_MS || task.exclusive;
+      const alone = estimate === undefined || estimate > AHEAD_MS || task.exclusive ||
+        isUrgent(task);
       // One is always waiting behind a running one, so that the worker need not wait for the next message.
       if (holds > 0 && (alone || (expected + estimate > BATCH_MS && holds > 1))) break;
       this.#queue.shift();

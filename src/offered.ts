@@ -17,6 +17,10 @@ export class Offered<T extends Task> {
     return this.#tasks[this.#head];
   }
 
+  last(): T | undefined {
+    return this.#tasks[this.#tasks.length - 1];
+  }
+
   push(task: T): void {
     this.#tasks.push(task);
   }
@@ -51,10 +55,10 @@ export class Offered<T extends Task> {
     return seqs;
   }
 
-  /** The shortest limit of those that wait behind the first. */
-  shortest(): number {
+  /** The shortest limit of all that may still begin: without the first, where that runs already. */
+  shortest(running: boolean): number {
     let ms = Infinity;
-    for (let i = this.#head + 1; i < this.#tasks.length; i++) {
+    for (let i = this.#head + (running ? 1 : 0); i < this.#tasks.length; i++) {
       const task = this.#tasks[i]!;
       ms = Math.min(ms, task.timeout, task.softTimeout ?? Infinity);
     }

@@ -26,6 +26,8 @@ export class PoolWorker {
   /** Its live deadline. */
   readonly watch: Watch;
   ready = false;
+  /** How many messages have come from it. */
+  heard = 0;
   /** It was told to end, so nobody needs to know why it does. */
   dismissed = false;
   death: DeathData | undefined;

@@ -207,6 +207,7 @@ export const RESULTS = 0;
 export type FromWorker =
   | typeof RESULTS
   | { type: "ready"; version: number; at: number }
+  | { type: "initializing" }
   | { type: "failed-start"; error: ErrorData }
   /** Only where there is no shared memory to tell it: the task loads, or runs. */
   | { type: "started"; seq: number; at: number; loading: boolean; callbacks: number }

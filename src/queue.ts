@@ -1,4 +1,4 @@
-import { BinaryHeap } from "@std/data-structures";
+import { TaskHeap } from "./task_heap.ts";
 
 /** A task that waits, as the queue needs to know it. */
 export interface Queued {
@@ -6,7 +6,7 @@ export interface Queued {
   readonly priority: number;
   /** When it was pushed, in milliseconds. */
   readonly pushedAt: number;
-  /** True for a task that was cancelled while it waited: it is dropped when its turn comes. */
+  /** True for a task that was cancelled while it waited: it is dropped when its turn comes, if not before. */
   readonly cancelled: boolean;
 }
 
@@ -21,22 +21,30 @@ export interface Batch<T extends Queued> {
 /** How much a waiting task gains in a millisecond: one level of priority in a second. */
 const AGING = 1 / 1_000;
 
+/** The less, the earlier its turn comes. Since all waiting tasks age at the same rate, it never changes. */
+export function rank({ priority, pushedAt }: Queued): number {
+  return pushedAt * AGING - priority;
+}
+
+/** Whether the task waits for nothing, not even for a place: an outcome waits for what it finds out. */
+export function isUrgent({ priority }: Queued): boolean {
+  return priority === Infinity;
+}
+
 /**
  * Waiting tasks: higher priority first, first in first out among equals, one level gained per second waited.
  *
- * Since all waiting tasks age at the same rate their order never changes, so a priority and the moment of the
- * push make one key. Tasks of priority 0 arrive in the order of their keys and stay in plain lists; only
- * others need a heap.
+ * Tasks of priority 0 arrive in the order of their ranks and stay in a plain list; the heap is for others, and for
+ * those that come a second time.
  */
 export class TaskQueue<T extends Queued> {
-  /** Taken back from workers: they come before all others of their kind. */
-  #returned: T[] = [];
-  #batches: (Batch<T> | T)[] = [];
+  #list: (Batch<T> | T)[] = [];
   #head = 0;
-  #urgent = new BinaryHeap<Keyed<T>>(byKey);
-  #pushed = 0;
+  readonly #heap = new TaskHeap<T>();
   #size = 0;
-  /** The next task of priority 0, made already so that its key can be seen. */
+  /** How many were cancelled since all that were have been let go of. */
+  #cancelled = 0;
+  /** The next task of the list, made already so that its rank can be seen. */
   #next: T | undefined;
 
   /** How many tasks wait. */
@@ -46,34 +54,34 @@ export class TaskQueue<T extends Queued> {
 
   push(task: T): void {
     this.#size++;
-    if (task.priority === 0) this.#batches.push(task);
-    else this.#urgent.push({ task, key: key(task), order: this.#pushed++ });
+    if (task.priority === 0) this.#list.push(task);
+    else this.#heap.push(task, rank(task));
   }
 
   pushBatch(batch: Batch<T>): void {
     this.#size += batch.left;
-    this.#batches.push(batch);
+    this.#list.push(batch);
   }
 
-  /** Puts tasks back at the front, in their order. */
-  unshift(tasks: readonly T[]): void {
-    this.#size += tasks.length;
-    for (let i = tasks.length - 1; i >= 0; i--) this.#returned.push(tasks[i]!);
+  /** Puts a task back that had its turn: it comes in the order of its push. */
+  pushBack(task: T): void {
+    this.#size++;
+    this.#heap.push(task, rank(task));
   }
 
-  /** Counts a waiting task out that has become `cancelled`. */
+  /** Counts a waiting task out that has become `cancelled`. What it holds is let go of soon. */
   forget(): void {
     this.#size--;
+    if (2 * ++this.#cancelled >= this.#list.length - this.#head + this.#heap.length) this.#compact();
   }
 
   /** The task that `shift` would take. */
   peek(): T | undefined {
-    const returned = this.#peekReturned();
-    if (returned !== undefined && this.#urgent.length === 0) return returned;
-    const first = returned ?? this.#peekPlain();
-    const urgent = this.#peekUrgent();
-    if (first === undefined || urgent === undefined) return first ?? urgent;
-    return key(urgent) > key(first) ? urgent : first;
+    const listed = this.#peekList();
+    const heaped = this.#heap.peek();
+    if (listed === undefined || heaped === undefined) return listed ?? heaped;
+    const before = rank(heaped) - rank(listed) || heaped.id - listed.id;
+    return before < 0 ? heaped : listed;
   }
 
   /** Takes the next task. */
@@ -82,40 +90,23 @@ export class TaskQueue<T extends Queued> {
     if (task === undefined) return undefined;
     this.#size--;
     if (this.#next === task) this.#next = undefined;
-    else if (this.#returned.at(-1) === task) this.#returned.pop();
-    else this.#urgent.pop();
+    else this.#heap.shift();
     return task;
   }
 
-  #peekReturned(): T | undefined {
-    const returned = this.#returned;
-    while (returned.length > 0) {
-      const last = returned[returned.length - 1]!;
-      if (!last.cancelled) return last;
-      returned.pop();
-    }
-    return undefined;
-  }
-
-  #peekUrgent(): T | undefined {
-    const urgent = this.#urgent;
-    while (urgent.peek()?.task.cancelled) urgent.pop();
-    return urgent.peek()?.task;
-  }
-
-  #peekPlain(): T | undefined {
+  #peekList(): T | undefined {
     for (;;) {
       if (this.#next !== undefined) {
         if (!this.#next.cancelled) return this.#next;
         this.#next = undefined;
       }
-      const batch = this.#batches[this.#head];
-      if (batch === undefined) return undefined;
-      if (!("shift" in batch)) {
-        this.#next = batch;
+      const first = this.#list[this.#head];
+      if (first === undefined) return undefined;
+      if (!("shift" in first)) {
+        this.#next = first;
         this.#advance();
-      } else if (batch.left > 0) {
-        this.#next = batch.shift();
+      } else if (first.left > 0) {
+        this.#next = first.shift();
       } else {
         this.#advance();
       }
@@ -123,26 +114,18 @@ export class TaskQueue<T extends Queued> {
   }
 
   #advance(): void {
-    this.#batches[this.#head++] = undefined!;
+    this.#list[this.#head++] = undefined!;
     // Moving the rest only when it is the smaller half keeps this O(1) a task.
-    if (2 * this.#head < this.#batches.length) return;
-    this.#batches.splice(0, this.#head);
+    if (2 * this.#head < this.#list.length) return;
+    this.#list.splice(0, this.#head);
     this.#head = 0;
   }
-}
 
-function key(task: Queued): number {
-  return task.priority - task.pushedAt * AGING;
-}
-
-/** A task with its place in the order. */
-interface Keyed<T> {
-  task: T;
-  key: number;
-  order: number;
-}
-
-/** The largest key first, first in first out among equals. */
-function byKey(a: Keyed<unknown>, b: Keyed<unknown>): number {
-  return b.key - a.key || a.order - b.order;
+  #compact(): void {
+    this.#list = this.#list.slice(this.#head).filter((each) => "shift" in each || !each.cancelled);
+    this.#head = 0;
+    this.#heap.compact();
+    this.#cancelled = 0;
+    if (this.#next?.cancelled) this.#next = undefined;
+  }
 }

@@ -1,10 +1,11 @@
-import { BinaryHeap } from "@std/data-structures";
 import type { RetryData } from "./protocol.ts";
 import type { Task } from "./scheduling.ts";
+import { TaskHeap } from "./task_heap.ts";
 
 /** Tasks that wait for their next attempt. */
 export class RetryList<T extends Task> {
-  readonly #heap = new BinaryHeap<{ task: T; at: number }>((a, b) => a.at - b.at);
+  /** By when they are due. */
+  readonly #heap = new TaskHeap<T>();
   #size = 0;
 
   /** How many tasks wait. */
@@ -14,28 +15,26 @@ export class RetryList<T extends Task> {
 
   /** When the first of them is due; `Infinity` if there is none. */
   get dueAt(): number {
-    return this.#heap.peek()?.at ?? Infinity;
+    return this.#heap.rank;
   }
 
   add(task: T, retry: RetryData, now: number): void {
-    this.#heap.push({ task, at: now + backOff(task, retry) });
+    this.#heap.push(task, now + backOff(task, retry));
     this.#size++;
   }
 
-  /** Counts a waiting task out that has become `cancelled`. */
+  /** Counts a waiting task out that has become `cancelled`. What it holds is let go of soon. */
   forget(): void {
     this.#size--;
+    if (2 * this.#size <= this.#heap.length) this.#heap.compact();
   }
 
   /** Takes a task whose time has come. */
   shift(now: number): T | undefined {
-    while (this.#heap.length > 0 && this.dueAt <= now) {
-      const { task } = this.#heap.pop()!;
-      if (task.cancelled) continue;
-      this.#size--;
-      return task;
-    }
-    return undefined;
+    if (this.dueAt > now) return undefined;
+    const task = this.#heap.shift();
+    if (task !== undefined) this.#size--;
+    return task;
   }
 
   /** Takes all, whenever they are due. */
@@ -46,10 +45,10 @@ export class RetryList<T extends Task> {
   }
 }
 
-/** The back-off of `retry` of `@std/async`: exponential, with a share left to chance. */
+/** The back-off of `retry` of `@std/async`: exponential, less a share that differs from task to task. */
 function backOff(task: Task, { minTimeout, maxTimeout, multiplier, jitter }: RetryData): number {
   const ms = Math.min(maxTimeout, minTimeout * multiplier ** (task.attempts - 1));
-  // Chance by the task's id, not at random: the same history gives the same commands.
+  // By the task's id, not at random: the same history gives the same commands.
   return ms * (1 - jitter * spread(task.id + task.attempts * 0.618));
 }
 

@@ -22,8 +22,10 @@ export class RunTask implements Task {
   readonly words: Int32Array | undefined;
   readonly at: number;
   attempts = 0;
+  refusals = 0;
   /** Buffers among the arguments that leave with them. */
   readonly moved: readonly ArrayBuffer[];
+  readonly bytes: number;
   /** The last attempt whose beginning was told to who watches. */
   begun = 0;
   seq = 0;
@@ -46,6 +48,7 @@ export class RunTask implements Task {
     this.words = from instanceof Int32Array ? from : undefined;
     this.at = at;
     this.moved = this.data === undefined ? NONE : buffersOf(this.data);
+    this.bytes = this.moved === NONE ? 0 : this.moved.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
   get exclusive(): boolean {

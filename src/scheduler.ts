@@ -18,20 +18,30 @@ import { ModuleBook } from "./module_book.ts";
 import { HandOut, LATE_MS } from "./hand_out.ts";
 import type { Offered } from "./offered.ts";
 import type { DeathData, Running, StatsData } from "./protocol.ts";
-import { TaskQueue } from "./queue.ts";
+import { isUrgent, rank, TaskQueue } from "./queue.ts";
 import { RESTART_BURST, RestartBudget } from "./restart_budget.ts";
 import { RetryList } from "./retry_list.ts";
 import type { Command, Event, Result, SchedulerOptions, Task, Verdict } from "./scheduling.ts";
-import { type Busy, type WorkerRecord, Workers } from "./workers.ts";
+import { type Busy, type Starting, type WorkerRecord, Workers } from "./workers.ts";
 
-/** A worker that does not begin a task within this is stopped, and the task goes to another. */
-const CLAIM_MS = 1_000;
+/** A worker that does not begin a task within this is stopped, and the task goes to another, which has longer. */
+const BEGIN_MS = 1_000;
+/** How many times longer the next one has. */
+const BEGIN_FACTOR = 4;
+/** How many workers may refuse a task. */
+const MAX_REFUSALS = 3;
+/** Buffers take about a millisecond for so many bytes to reach a process, on a busy machine. */
+const BYTES_PER_MS = 20_000;
 /** The longest watch: no timer outlives its purpose by more than this. */
 const WATCH_MS = 500;
 /** A worker that takes longer to start is not waited for when others are to be started. */
 const START_MS = 1_000;
+/** A worker that takes longer to come to its initializer will never be ready. */
+const MAX_START_MS = 60_000;
 /** For how long a task that a spare took over has the cores before another spare is started, in milliseconds. */
 const TAKE_OVER_MS = 25;
+/** How long workers that have nothing more to do may take to end when the pool closes, in milliseconds. */
+const END_MS = 2_000;
 /** Failed starts in a row after which waiting tasks fail. */
 const MAX_FAILED_STARTS = 3;
 
@@ -60,6 +70,8 @@ export class Scheduler<T extends Task, R extends Result> {
   #warm = false;
   /** When a worker was stopped and a spare went on in its place. */
   #takenOverAt = -Infinity;
+  /** When tasks were taken back for one that comes before them. */
+  #overtookAt = -Infinity;
   #closing: { since: number; terminated: boolean } | undefined;
   #closed = false;
   #failedStarts = 0;
@@ -94,10 +106,13 @@ export class Scheduler<T extends Task, R extends Result> {
         this.#queue.pushBatch(event.batch);
         break;
       case "push":
-        this.#push(event.task);
+        this.#push(event.task, now);
         break;
       case "cancel":
         this.#cancel(event.task, now);
+        break;
+      case "initializing":
+        this.#initializing(event.worker, now);
         break;
       case "ready":
         this.#ready(event.worker, now);
@@ -106,7 +121,7 @@ export class Scheduler<T extends Task, R extends Result> {
         this.#results(event.worker, event.results, now);
         break;
       case "looked":
-        this.#looked(event.worker, event.running, now);
+        this.#looked(event.worker, event.running, event.drained, now);
         break;
       case "taken-back":
         this.#takenBack(event.worker, event.seqs, now);
@@ -189,15 +204,26 @@ export class Scheduler<T extends Task, R extends Result> {
 
   // Tasks
 
-  #push(task: T): void {
+  #push(task: T, now: number): void {
     this.#queue.push(task);
-    if (task.priority <= 0) return;
-    // Tasks that a worker holds but has not begun are still waiting: the new one may come before them.
+    if (task.priority > 0) this.#overtake(now);
+  }
+
+  /** Tasks that a worker holds but has not begun are still waiting: others may come before them. */
+  #overtake(now: number): void {
+    const first = this.#queue.peek();
+    let taken = false;
     for (const worker of this.#workers.all()) {
-      if (worker.state.phase === "busy" && worker.state.offered.size > 1) {
-        this.#takeBack(worker, worker.state);
-      }
+      const { state } = worker;
+      if (state.phase !== "busy" || state.offered.size < 2) continue;
+      if (!state.disordered && !(first !== undefined && overtakes(first, state.offered.last()!))) continue;
+      // In a flood they would do nothing but come and go.
+      if (now < this.#overtookAt + LATE_MS) return this.#wakeBy(this.#overtookAt + LATE_MS);
+      state.disordered = false;
+      this.#takeBack(worker, state);
+      taken = true;
     }
+    if (taken) this.#overtookAt = now;
   }
 
   #cancel(task: T, now: number): void {
@@ -216,7 +242,7 @@ export class Scheduler<T extends Task, R extends Result> {
         for (const worker of this.#workers.all()) {
           if (worker.state.phase !== "busy" || worker.state.offered.find(task.seq) !== task) continue;
           this.#takeBack(worker, worker.state);
-          this.#commands.push({ type: "look", worker: worker.id });
+          this.#look(worker);
         }
         return;
       case "settled":
@@ -246,7 +272,7 @@ export class Scheduler<T extends Task, R extends Result> {
   #finish(task: T, worker: WorkerRecord<T>, result: R, now: number): void {
     const ranMs = Math.max(0, result.endedAt - result.startedAt);
     if (result.callbacks !== undefined) this.#modules.loaded(task.module, result.callbacks);
-    this.#modules.ran(task.module, ranMs);
+    if (!isUrgent(task)) this.#modules.ran(task.module, ranMs);
     task.attempts++;
     const run = { worker: worker.id, startedAt: result.startedAt, ranMs, begun: true };
     // What comes after the deadline is a timeout, also when nobody had noticed yet.
@@ -312,13 +338,46 @@ export class Scheduler<T extends Task, R extends Result> {
 
   // Workers
 
+  #initializing(id: number, now: number): void {
+    const worker = this.#workers.get(id);
+    if (worker?.state.phase !== "starting") return;
+    worker.state.initializingSince = now;
+    this.#wakeBy(this.#startDueAt(worker.state));
+  }
+
   #ready(id: number, now: number): void {
     const worker = this.#workers.get(id);
     if (worker?.state.phase !== "starting") return;
     this.#failedStarts = 0;
     if (worker.generation < this.#generation) return this.#retire(worker, now);
-    this.#workers.rest(worker, now);
+    this.#rest(worker, now);
     this.#warmUp();
+  }
+
+  /** When a worker that starts must be ready. */
+  #startDueAt({ since, initializingSince }: Starting): number {
+    return initializingSince === undefined
+      ? since + MAX_START_MS
+      : initializingSince + this.#options.loadTimeout;
+  }
+
+  /** Gives up workers that do not come to the end of their start. */
+  #tickStarts(now: number): void {
+    for (const worker of this.#workers.all()) {
+      const { state } = worker;
+      if (state.phase !== "starting") continue;
+      const dueAt = this.#startDueAt(state);
+      if (now < dueAt) {
+        this.#wakeBy(dueAt);
+        continue;
+      }
+      const message = state.initializingSince === undefined
+        ? `did not start within ${MAX_START_MS} ms`
+        : `did not end its initializer within ${this.#options.loadTimeout} ms (loadTimeout)`;
+      this.#restarts.spend(now);
+      this.#stop(worker, now);
+      this.#startFailed({ reason: "error", exitCode: null, message }, now);
+    }
   }
 
   #warmUp(): void {
@@ -328,9 +387,17 @@ export class Scheduler<T extends Task, R extends Result> {
   }
 
   #free(worker: WorkerRecord<T>, now: number): void {
-    const { maxSeq, maxTasksPerWorker } = this.#options;
+    const { maxSeq, maxTasksPerWorker, size, spares } = this.#options;
     const usedUp = worker.handed >= maxTasksPerWorker || worker.nextSeq > maxSeq;
-    if (usedUp || worker.generation < this.#generation) return this.#retire(worker, now);
+    const extra = this.#workers.size > size + spares;
+    if (usedUp || extra || worker.generation < this.#generation || this.#closing !== undefined) {
+      this.#retire(worker, now);
+    } else {
+      this.#rest(worker, now);
+    }
+  }
+
+  #rest(worker: WorkerRecord<T>, now: number): void {
     this.#workers.rest(worker, now);
     if (this.#options.minSize < this.#options.size) this.#wakeBy(now + this.#options.idleTimeout);
   }
@@ -348,7 +415,7 @@ export class Scheduler<T extends Task, R extends Result> {
     this.#wakeBy(this.#ending.dueAt);
   }
 
-  /** Stops a busy worker, whatever it is doing. Its tasks are settled or taken back before. */
+  /** Stops a worker, whatever it is doing. Its tasks are settled or taken back before. */
   #stop(worker: WorkerRecord<T>, now: number): void {
     this.#workers.remove(worker);
     this.#ending.stop(worker.id, now);
@@ -371,83 +438,102 @@ export class Scheduler<T extends Task, R extends Result> {
   #takenBack(id: number, seqs: readonly number[], now: number): void {
     const worker = this.#workers.get(id);
     if (worker?.state.phase !== "busy" || seqs.length === 0) return;
-    worker.handed -= this.#requeue(worker.state.offered, seqs, now);
-    if (worker.state.offered.size > 0) return;
-    if (worker.state.stuck) this.#stop(worker, now);
+    const { state } = worker;
+    if (state.stuck && state.offered.first()!.seq === seqs[0]) state.offered.first()!.refusals++;
+    worker.handed -= this.#requeue(worker, state.offered, seqs, now);
+    if (state.offered.size > 0) return;
+    if (state.stuck) this.#stop(worker, now);
     else this.#free(worker, now);
   }
 
   /** Puts tasks that a worker held but had not begun back into the queue. Returns how many it no longer holds. */
-  #requeue(offered: Offered<T>, seqs: readonly number[], now: number): number {
-    const back: T[] = [];
+  #requeue(worker: WorkerRecord<T>, offered: Offered<T>, seqs: readonly number[], now: number): number {
     let count = 0;
     for (const seq of seqs) {
       const task = offered.take(seq);
       if (task === undefined) continue;
       count++;
-      if (task.cancelled) {
-        this.#drop(task, CANCELLED, now);
-      } else {
-        task.state = "queued";
-        back.push(task);
-      }
+      this.#putBack(worker, task, now);
     }
-    this.#queue.unshift(back);
     return count;
   }
 
+  /** A task that a worker held, but will not run. */
+  #putBack(worker: WorkerRecord<T>, task: T, now: number): void {
+    if (task.cancelled) {
+      this.#drop(task, CANCELLED, now);
+    } else if (task.refusals >= MAX_REFUSALS) {
+      this.#refused(worker, task, now);
+    } else {
+      task.state = "queued";
+      this.#queue.pushBack(task);
+    }
+  }
+
+  #refused(worker: WorkerRecord<T>, task: T, now: number): void {
+    this.#crashed(task, { worker: worker.id, startedAt: now, ranMs: 0, begun: false }, UNRESPONSIVE, now);
+  }
+
+  #look(worker: WorkerRecord<T>, drained = false): void {
+    this.#commands.push({ type: "look", worker: worker.id, drained });
+  }
+
   /** Judges what a worker is doing. */
-  #looked(id: number, running: Running | undefined, now: number): void {
+  #looked(id: number, running: Running | undefined, drained: boolean, now: number): void {
     const worker = this.#workers.get(id);
     if (worker?.state.phase !== "busy") return;
     const { state } = worker;
     const task = running && state.offered.find(running.seq);
-    if (running === undefined || task === undefined) return this.#notBegun(worker, state, now);
+    if (running === undefined || task === undefined) return this.#notBegun(worker, state, drained, now);
     state.stuck = false;
     if (running.callbacks !== undefined) this.#modules.loaded(task.module, running.callbacks);
     const limit = running.loading ? this.#options.loadTimeout : task.timeout;
     // Compared as a moment, like the watch that is set for it: a difference could round to just below the limit.
     if (now >= running.since + limit || task.cancelled) {
-      this.#overdue(worker, state, task, running, limit, now);
+      this.#overdue(worker, state, task, running, limit, drained, now);
     } else {
       this.#goesOn(worker, state, task, running, limit, now);
     }
   }
 
   /** Nothing has begun. Something that an earlier task left behind may hold the worker. */
-  #notBegun(worker: WorkerRecord<T>, state: Busy<T>, now: number): void {
+  #notBegun(worker: WorkerRecord<T>, state: Busy<T>, drained: boolean, now: number): void {
     const { offered, since } = state;
     const first = offered.first()!;
     const alone = this.#options.maxOffered === 1;
+    const beginBy = since + patience(first);
     if (first.cancelled && alone) {
       offered.take(first.seq);
       this.#drop(first, CANCELLED, now);
       this.#stop(worker, now);
-    } else if (now < since + CLAIM_MS) {
-      this.#watch(worker, Math.min(since + CLAIM_MS, this.#nextLook(offered, now)));
-    } else if (alone || state.stuck) {
-      this.#giveUp(worker, state, now);
-    } else {
+    } else if (now < beginBy) {
+      this.#watch(worker, Math.min(beginBy, this.#nextLook(offered.shortest(false), now)));
+    } else if (!drained) {
+      // It may have begun just now.
       state.stuck = true;
-      this.#takeBack(worker, state);
-      // It may have begun just now, or hold what cannot be taken back.
-      this.#watch(worker, now + Math.min(first.timeout, this.#options.loadTimeout, WATCH_MS));
+      if (!alone) this.#takeBack(worker, state);
+      this.#look(worker, true);
+    } else {
+      this.#giveUp(worker, state, now);
     }
   }
 
   /** The task is over its limit, or nobody wants it any more. */
   #overdue(
     worker: WorkerRecord<T>,
-    { offered }: Busy<T>,
+    state: Busy<T>,
     task: T,
     { seq, since, loading }: Running,
     timeout: number,
+    drained: boolean,
     now: number,
   ): void {
-    if (offered.size > 1) {
-      // The worker must not go on with those behind, and may have finished this one meanwhile.
-      this.#takeBack(worker, { offered });
-      this.#commands.push({ type: "look", worker: worker.id });
+    const { offered } = state;
+    if (!drained || offered.size > 1) {
+      // It may have ended, and word of that be on its way; and the worker must not go on with those behind it.
+      state.condemned = seq;
+      if (offered.size > 1) this.#takeBack(worker, state);
+      this.#look(worker, true);
       return;
     }
     offered.take(seq);
@@ -481,28 +567,23 @@ export class Scheduler<T extends Task, R extends Result> {
         due = Math.min(due, since + task.softTimeout);
       }
     }
-    this.#watch(worker, Math.min(due, this.#nextLook(state.offered, now)));
+    // While it loads, it too may begin unseen.
+    this.#watch(worker, Math.min(due, this.#nextLook(state.offered.shortest(!loading), now)));
     if (state.offered.size > 1 && now - since > this.#handOut.lateAfter(task)) this.#takeBack(worker, state);
   }
 
-  /** When something may be due of the tasks that wait on a worker: any of them may be begun unseen. */
-  #nextLook(offered: Offered<T>, now: number): number {
-    return now + Math.min(offered.shortest(), this.#options.loadTimeout, WATCH_MS);
+  /** When something may be due of tasks that may begin unseen from now on, given the shortest of their limits. */
+  #nextLook(shortest: number, now: number): number {
+    return now + Math.min(shortest, this.#options.loadTimeout, WATCH_MS);
   }
 
   /** A worker that begins nothing. What it can no longer run goes to another; what has left for it is lost. */
-  #giveUp(worker: WorkerRecord<T>, { offered, since }: Busy<T>, now: number): void {
-    const back: T[] = [];
+  #giveUp(worker: WorkerRecord<T>, { offered }: Busy<T>, now: number): void {
+    offered.first()!.refusals++;
     for (const task of offered.drain()) {
-      if (task.exclusive) {
-        const run = { worker: worker.id, startedAt: since, ranMs: now - since, begun: false };
-        this.#crashed(task, run, UNRESPONSIVE, now);
-      } else {
-        task.state = "queued";
-        back.push(task);
-      }
+      if (task.exclusive && !task.cancelled) this.#refused(worker, task, now);
+      else this.#putBack(worker, task, now);
     }
-    this.#queue.unshift(back);
     this.#stop(worker, now);
   }
 
@@ -522,14 +603,13 @@ export class Scheduler<T extends Task, R extends Result> {
     const { state } = worker;
     switch (state.phase) {
       case "starting":
-        this.#failedStarts++;
         this.#startFailed(death, now);
         break;
       case "idle":
         break;
       case "busy":
         this.#finishAll(worker, state, results, now);
-        this.#requeue(state.offered, unclaimed, now);
+        this.#requeue(worker, state.offered, unclaimed, now);
         for (const task of state.offered.drain()) {
           const begun = task.seq === running?.seq;
           if (begun && running.callbacks !== undefined) this.#modules.loaded(task.module, running.callbacks);
@@ -558,6 +638,7 @@ export class Scheduler<T extends Task, R extends Result> {
   }
 
   #startFailed(death: DeathData, now: number): void {
+    this.#failedStarts++;
     // An error thrown at the start will be thrown again; any other end may have been a single misfortune.
     const hopeless = death.reason === "error" || this.#failedStarts >= MAX_FAILED_STARTS;
     if (!this.#warm && this.#closing === undefined) {
@@ -592,8 +673,16 @@ export class Scheduler<T extends Task, R extends Result> {
     }
   }
 
+  /** Whether the first task in the queue may go to an idle worker. */
   #hasFree(): boolean {
-    return this.#workers.idle > 0 && this.#workers.busy < this.#options.size;
+    if (this.#workers.idle === 0) return false;
+    return this.#workers.busy < this.#options.size || this.#urgent();
+  }
+
+  /** Whether the first task in the queue is not to wait for a place: a spare, or one worker more, is there for it. */
+  #urgent(): boolean {
+    const first = this.#queue.peek();
+    return first !== undefined && isUrgent(first);
   }
 
   /** Takes tasks back from a worker that another could begin at once. */
@@ -616,7 +705,13 @@ export class Scheduler<T extends Task, R extends Result> {
       task.seq = worker.nextSeq++;
       shortest = Math.min(shortest, task.timeout, task.softTimeout ?? Infinity);
     }
-    const { offered } = this.#workers.give(worker, tasks, now);
+    const last = worker.state.phase === "busy" ? worker.state.offered.last() : undefined;
+    const state = this.#workers.give(worker, tasks, now);
+    const { offered } = state;
+    if (last !== undefined && overtakes(tasks[0]!, last)) {
+      state.disordered = true;
+      this.#wakeBy(this.#overtookAt + LATE_MS);
+    }
     this.#commands.push({ type: "offer", worker: worker.id, tasks });
     this.#watch(worker, now + shortest);
     if (offered.size > 1) this.#wakeBy(this.#handOut.lookAt(offered, now));
@@ -627,8 +722,9 @@ export class Scheduler<T extends Task, R extends Result> {
   #staff(now: number): void {
     const { size, minSize, spares, maxZombies } = this.#options;
     const alive = this.#workers.size;
+    const extra = this.#urgent() && this.#workers.idle + this.#workers.starting === 0 ? 1 : 0;
     const wanted = Math.min(size, Math.max(minSize, this.#workers.busy + this.#queue.size)) + spares;
-    let missing = wanted - alive;
+    let missing = Math.max(wanted - alive, extra);
     if (missing <= 0) return;
     if (this.#ending.zombies >= maxZombies) {
       if (alive === 0 && this.#queue.size > 0) this.#failWaiting(tooManyZombies(maxZombies), now);
@@ -643,6 +739,7 @@ export class Scheduler<T extends Task, R extends Result> {
       if (!this.#maySpawn(now)) return;
       const { id } = this.#workers.add(this.#generation, now);
       this.#commands.push({ type: "spawn", worker: id });
+      this.#wakeBy(now + MAX_START_MS);
     }
   }
 
@@ -664,9 +761,11 @@ export class Scheduler<T extends Task, R extends Result> {
   #tick(now: number): void {
     this.#wake = Infinity;
     this.#tickRetries(now);
+    this.#tickStarts(now);
+    this.#overtake(now);
     for (const worker of this.#workers.all()) {
       if (worker.state.phase !== "busy" || worker.state.offered.size <= 1) continue;
-      this.#commands.push({ type: "look", worker: worker.id });
+      this.#look(worker);
       this.#wakeBy(this.#handOut.lookAt(worker.state.offered, now));
     }
     this.#interrupt(now);
@@ -676,7 +775,7 @@ export class Scheduler<T extends Task, R extends Result> {
   #tickRetries(now: number): void {
     for (let task = this.#retries.shift(now); task !== undefined; task = this.#retries.shift(now)) {
       task.state = "queued";
-      this.#queue.push(task);
+      this.#queue.pushBack(task);
     }
     if (this.#retries.size > 0) this.#wakeBy(this.#retries.dueAt);
   }
@@ -727,7 +826,7 @@ export class Scheduler<T extends Task, R extends Result> {
   #finishClosing(now: number): void {
     if (this.#closed || this.#closing === undefined) return;
     // A worker that does not end does not hold the end of the pool.
-    const patience = this.#closing.terminated ? this.#options.killGrace + 200 : 2 * CLAIM_MS;
+    const patience = this.#closing.terminated ? this.#options.killGrace + 200 : END_MS;
     if (this.#workers.size + this.#ending.size > 0 && now < this.#closing.since + patience) {
       this.#wakeBy(this.#closing.since + patience);
       return;
@@ -739,6 +838,16 @@ export class Scheduler<T extends Task, R extends Result> {
     }
     this.#commands.push({ type: "closed" });
   }
+}
+
+/** Whether a task is to run before another for its higher priority. */
+function overtakes(task: Task, other: Task): boolean {
+  return task.priority > other.priority && rank(task) < rank(other);
+}
+
+/** How long a worker has to begin the task. */
+function patience({ refusals, bytes }: Task): number {
+  return BEGIN_MS * BEGIN_FACTOR ** refusals + bytes / BYTES_PER_MS;
 }
 
 const CANCELLED: Verdict = { status: "cancelled" };

@@ -13,10 +13,14 @@ export interface Task extends Queued {
   readonly timeout: number;
   readonly softTimeout: number | undefined;
   readonly retry: RetryData | undefined;
-  /** Once handed out it cannot be taken back: it is given to a free worker, with nothing before or behind it. */
+  /** It leaves with buffers of its own, so that once handed out it cannot be taken back: it waits behind no other. */
   readonly exclusive: boolean;
+  /** How many bytes those are. */
+  readonly bytes: number;
   /** How often it was started. */
   attempts: number;
+  /** How often it was taken from a worker that did not begin it. */
+  refusals: number;
   /** Its number on the worker that it was handed to. */
   seq: number;
   state: "queued" | "offered" | "waiting" | "settled";
@@ -61,7 +65,15 @@ export type Event<T extends Task, R extends Result> =
   | { type: "cancel"; task: T }
   | { type: "ready"; worker: number }
   | { type: "results"; worker: number; results: readonly R[] }
-  | { type: "looked"; worker: number; running: Running | undefined }
+  | {
+    type: "looked";
+    worker: number;
+    running: Running | undefined;
+    /** All that the worker had posted by then was told before. */
+    drained: boolean;
+  }
+  /** It has come so far as to run its initializer. */
+  | { type: "initializing"; worker: number }
   /** The answer to `take-back`: the numbers of the tasks that the worker had not begun. */
   | { type: "taken-back"; worker: number; seqs: readonly number[] }
   /** The worker has ended. */
@@ -93,7 +105,8 @@ export type Command<T extends Task, R extends Result> =
   | { type: "spawn"; worker: number }
   | { type: "offer"; worker: number; tasks: readonly T[] }
   | { type: "take-back"; worker: number; seqs: readonly number[] }
-  | { type: "look"; worker: number }
+  /** Look at the worker; `drained`: when all that it has posted so far has been told. */
+  | { type: "look"; worker: number; drained: boolean }
   /** Have the worker looked at then, or earlier. */
   | { type: "watch"; worker: number; at: number }
   | { type: "abort"; worker: number; seq: number }

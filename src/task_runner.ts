@@ -96,6 +96,7 @@ export class TaskRunner {
   async start(initializer: string | undefined): Promise<void> {
     try {
       if (initializer !== undefined) {
+        this.#seat.post({ type: "initializing" });
         const namespace = await import(initializer);
         if (typeof namespace.dispose === "function") this.#dispose = namespace.dispose;
         if (typeof namespace.initialize === "function") await namespace.initialize();

@@ -11,12 +11,24 @@ export interface Busy<T extends Task> {
   softened: number;
   /** It began nothing for long, so all was taken back. */
   stuck: boolean;
+  /** The number of the task that was found overdue: it is to be settled, and the worker to be given no more. */
+  condemned: number;
+  /** It holds a task of higher priority behind others. */
+  disordered: boolean;
   /** When tasks were last taken back for a free worker. */
   stolenAt: number;
 }
 
+/** A worker on its way. */
+export interface Starting {
+  phase: "starting";
+  since: number;
+  /** When it came so far as to run its initializer. */
+  initializingSince: number | undefined;
+}
+
 type WorkerState<T extends Task> =
-  | { phase: "starting"; since: number }
+  | Starting
   | { phase: "idle"; since: number }
   | Busy<T>;
 
@@ -92,7 +104,7 @@ export class Workers<T extends Task> {
   /** A new worker, which starts. */
   add(generation: number, now: number): WorkerRecord<T> {
     const id = ++this.#spawned;
-    const state = { phase: "starting", since: now } as const;
+    const state: Starting = { phase: "starting", since: now, initializingSince: undefined };
     const worker: WorkerRecord<T> = { id, generation, state, handed: 0, nextSeq: 0 };
     this.#records.set(id, worker);
     this.#starting++;
@@ -123,6 +135,8 @@ export class Workers<T extends Task> {
       since: now,
       softened: -1,
       stuck: false,
+      condemned: -1,
+      disordered: false,
       stolenAt: -Infinity,
     };
   }

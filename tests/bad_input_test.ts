@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { InfoTask, MultiProcess, type Outcome, TaskLoadError, TaskTimeoutError } from "../mod.ts";
 import * as recorder from "./fixtures/recorder.ts";
 import { fixture, inline, withPool } from "./helpers.ts";
@@ -258,4 +265,30 @@ Deno.test("MultiProcess.start() rejects with what a failing initializer threw, a
   assertEquals(status, "crashed");
   assertThrows(() => mp.push(task("echo", 1)), Error, "could not be started");
   assertEquals((await mp.stop()).crashed, 1);
+});
+
+for (const isolation of ["thread", "process"] as const) {
+  Deno.test(`MultiProcess.start() rejects when an initializer (${isolation}) does not end, and the pool is closed`, async () => {
+    for (const source of ["await new Promise(() => {});", "for (;;);"]) {
+      const mp = new MultiProcess({ size: 1, isolation, loadTimeout: 200, initializer: inline(source) });
+      await assertRejects(() => mp.start(), Error, "did not end its initializer within 200 ms");
+      await mp.stop();
+    }
+  });
+}
+
+Deno.test("MultiProcess gives every task an outcome when initializers hang later on", async () => {
+  const initializer = inline("if (globalThis.Deno.env.get('MP_TEST_HANG')) await new Promise(() => {});");
+  const mp = new MultiProcess({ size: 1, spares: 0, loadTimeout: 100, maxRestarts: 100, initializer });
+  try {
+    await mp.start();
+    Deno.env.set("MP_TEST_HANG", "yes");
+    await mp.push(new InfoTask(fixture("tasks.ts#exit"), 1_000, 1));
+    const outcome = await mp.push(new InfoTask(fixture("tasks.ts#add"), 1_000, 1, 2));
+    assert(outcome.status === "crashed");
+    assertStringIncludes(outcome.error.message, "did not end its initializer within 100 ms");
+  } finally {
+    Deno.env.delete("MP_TEST_HANG");
+    await mp.terminate();
+  }
 });

@@ -323,6 +323,39 @@ Deno.test("MultiProcess cancels a task by its signal: before, while it waits, wh
   });
 });
 
+Deno.test("MultiProcess tells that a task was cancelled without waiting for a place in the pool", async () => {
+  for (const spares of [1, 0]) {
+    await withPool({ size: 1, spares }, async (mp) => {
+      void mp.push(task("sleep", Infinity, 60_000));
+      const since = performance.now();
+      const controller = new AbortController();
+      const unknown = () => new InfoTask(inline("export const runnable = () => {};"), 1_000);
+      const queued = mp.push(unknown(), { signal: controller.signal });
+      controller.abort();
+      for (const each of [queued, mp.push(unknown(), { signal: AbortSignal.abort() })]) {
+        assertEquals((await each).status, "cancelled");
+      }
+      assert(performance.now() - since < 5_000, "at once");
+    });
+  }
+});
+
+Deno.test("MultiProcess lets a task be that was over in time, when its end was heard of too late", async () => {
+  await withPool({ size: 1 }, async (mp) => {
+    const source =
+      "export const runnable = async () => { await new Promise((r) => setTimeout(r, 50)); throw 'over'; };";
+    const quick = new InfoTask(inline(source), 250);
+    await mp.push(quick);
+    const outcome = mp.push(quick);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    // So much that the dispatcher reads it until after the deadline.
+    void mp.push(task("echo", 30_000, Array.from({ length: 400_000 }, (_, id) => ({ id }))));
+    const { status, ranMs } = await outcome;
+    assertEquals(status, "failed");
+    assert(ranMs < 250, `ran ${ranMs} ms`);
+  });
+});
+
 Deno.test("MultiProcess.start() gives the same promise twice, and refuses after the end", async () => {
   const mp = new MultiProcess(1);
   const first = mp.start();

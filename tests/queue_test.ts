@@ -51,11 +51,11 @@ Deno.test("TaskQueue lets a waiting task gain one level a second", () => {
   assertEquals(drain(queue), [2, 1, 3, 4]);
 });
 
-Deno.test("TaskQueue.unshift() puts tasks back in front, in their order", () => {
+Deno.test("TaskQueue.pushBack() puts tasks back in the order of their push", () => {
   const queue = new TaskQueue<Item>();
   queue.pushBatch(batch(item(1), item(2), item(3), item(4)));
   const [first, second] = [queue.shift()!, queue.shift()!];
-  queue.unshift([first, second]);
+  for (const task of [first, second]) queue.pushBack(task);
   assertEquals(queue.peek()?.id, 1);
   assertEquals(drain(queue), [1, 2, 3, 4]);
 });
@@ -84,4 +84,27 @@ Deno.test("TaskQueue keeps its order through many pushes and shifts", () => {
     }
   }
   assertEquals(drain(queue).length + next, pushed);
+});
+
+Deno.test("TaskQueue lets go of cancelled tasks long before their turn comes", () => {
+  const queue = new TaskQueue<Item>();
+  queue.push(item(0, 9));
+  queue.push(item(1));
+  let asked = 0;
+  for (let id = 2; id < 100_000; id++) {
+    let cancelled = false;
+    queue.push({
+      ...item(id, id % 3 - 1),
+      get cancelled() {
+        asked++;
+        return cancelled;
+      },
+    });
+    cancelled = true;
+    queue.forget();
+  }
+  assertEquals(queue.size, 2);
+  const before = asked;
+  assertEquals(drain(queue), [0, 1]);
+  assertEquals(asked - before < 10, true, "it held on to them");
 });

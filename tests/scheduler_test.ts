@@ -18,6 +18,8 @@ function fake(id: number, more: Partial<FakeTask> = {}): FakeTask {
     softTimeout: undefined,
     retry: undefined,
     exclusive: false,
+    bytes: 0,
+    refusals: 0,
     priority: 0,
     pushedAt: 0,
     attempts: 0,
@@ -92,6 +94,17 @@ function running(seq: number, since: number, loading = false): Running {
   return { seq, since, loading, callbacks: 0 };
 }
 
+/** What a look found, after all messages were taken in. */
+function looked(worker: number, running: Running | undefined, drained = true): Event<FakeTask, Result> {
+  return { type: "looked", worker, running, drained };
+}
+
+/** When the first watch among the commands is due. */
+function watchedAt(commands: FakeCommand[]): number | undefined {
+  for (const command of commands) if (command.type === "watch") return command.at;
+  return undefined;
+}
+
 Deno.test("Scheduler.start() starts the pool and its spares, and is warm when the pool is ready", () => {
   const scheduler = new Scheduler<FakeTask, Result>(options({ size: 2, minSize: 2 }));
   assertEquals(brief(scheduler.start(0)), ["spawn 1", "spawn 2", "spawn 3"]);
@@ -128,8 +141,8 @@ Deno.test("Scheduler settles a task at its deadline, stops its worker and goes o
   const { scheduler, tell } = warm();
   tell({ type: "push", task: fake(1) }, 0);
   tell({ type: "push", task: fake(2) }, 0);
-  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(0, 1) }, 100)), []);
-  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(0, 1) }, 101)), [
+  assertEquals(brief(tell(looked(1, running(0, 1)), 100)), []);
+  assertEquals(brief(tell(looked(1, running(0, 1)), 101)), [
     "settle 1: timed-out",
     "close 1",
     "offer 2: 2",
@@ -145,10 +158,10 @@ Deno.test("Scheduler starts workers again a few at a time, beside tasks that run
   for (let id = 1; id <= 3; id++) tell({ type: "push", task: fake(id) }, 0);
   const spawns = (event: Event<FakeTask, Result>, now: number) =>
     brief(tell(event, now)).filter((line) => line.startsWith("spawn"));
-  assertEquals(spawns({ type: "looked", worker: 1, running: running(0, 0) }, 100), ["spawn 5"]);
-  assertEquals(spawns({ type: "looked", worker: 2, running: running(0, 0) }, 101), []);
+  assertEquals(spawns(looked(1, running(0, 0)), 100), ["spawn 5"]);
+  assertEquals(spawns(looked(2, running(0, 0)), 101), []);
   assertEquals(spawns({ type: "ready", worker: 5 }, 200), ["spawn 6"]);
-  assertEquals(spawns({ type: "looked", worker: 3, running: running(0, 0) }, 201), []);
+  assertEquals(spawns(looked(3, running(0, 0)), 201), []);
   assertEquals(spawns({ type: "tick" }, 1_199), []);
   assertEquals(spawns({ type: "tick" }, 1_200), ["spawn 7"]);
 });
@@ -156,7 +169,7 @@ Deno.test("Scheduler starts workers again a few at a time, beside tasks that run
 Deno.test("Scheduler lets a task that a spare took over begin before it starts another spare, where that takes a core", () => {
   const { scheduler, tell } = warm({ maxStarting: 1, maxOffered: 1, killGrace: 0 });
   for (let id = 1; id <= 2; id++) tell({ type: "push", task: fake(id) }, 0);
-  const over = tell({ type: "looked", worker: 1, running: running(0, 0) }, 100);
+  const over = tell(looked(1, running(0, 0)), 100);
   assertEquals(brief(over), ["settle 1: timed-out", "close 1", "kill 1", "offer 2: 2"]);
   assertEquals(scheduler.wakeAt, 125);
   assertEquals(brief(tell({ type: "tick" }, 125)), ["spawn 3"]);
@@ -175,7 +188,7 @@ Deno.test("Scheduler comes back to the workers that it could not start at once, 
 Deno.test("Scheduler escalates from asking to interrupting to a zombie, and counts the end", () => {
   const { scheduler, tell } = warm();
   tell({ type: "push", task: fake(1) }, 0);
-  tell({ type: "looked", worker: 1, running: running(0, 0) }, 100);
+  tell(looked(1, running(0, 0)), 100);
   assertEquals(scheduler.wakeAt, 400);
   assertEquals(brief(tell({ type: "tick" }, 399)), []);
   assertEquals(brief(tell({ type: "tick" }, 400)), ["kill 1"]);
@@ -190,7 +203,7 @@ Deno.test("Scheduler escalates from asking to interrupting to a zombie, and coun
 Deno.test("Scheduler refuses to start workers beyond maxZombies, and tells the tasks why", () => {
   const { tell } = warm({ maxZombies: 1, spares: 0 });
   tell({ type: "push", task: fake(1) }, 0);
-  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(0, 0) }, 100)).at(-1), "spawn 2");
+  assertEquals(brief(tell(looked(1, running(0, 0)), 100)).at(-1), "spawn 2");
   tell({ type: "ready", worker: 2 }, 200);
   tell({ type: "tick" }, 400);
   tell({ type: "tick" }, 1_400);
@@ -209,12 +222,12 @@ Deno.test("Scheduler takes back what waits behind an overdue task before it stop
   tell({ type: "push", task: fake(1) }, 0);
   for (let id = 2; id <= 4; id++) tell({ type: "push", task: fake(id) }, 0);
   tell({ type: "results", worker: 1, results: [result(0, 0, 0.1)] }, 1);
-  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(1, 1) }, 101)), [
+  assertEquals(brief(tell(looked(1, running(1, 1)), 101)), [
     "take-back 1: 1,2,3",
     "look 1",
   ]);
   assertEquals(brief(tell({ type: "taken-back", worker: 1, seqs: [2, 3] }, 101)), []);
-  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(1, 1) }, 101)), [
+  assertEquals(brief(tell(looked(1, running(1, 1)), 101)), [
     "settle 2: timed-out",
     "close 1",
     "offer 2: 3,4",
@@ -246,7 +259,7 @@ Deno.test("Scheduler takes tasks back from behind a long one", () => {
   tell({ type: "results", worker: 1, results: [result(0, 0, 0.1)] }, 1);
   assertEquals(scheduler.wakeAt, 5);
   assertEquals(brief(tell({ type: "tick" }, 5)), ["look 1"]);
-  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(1, 1) }, 5.1)), [
+  assertEquals(brief(tell(looked(1, running(1, 1)), 5.1)), [
     "take-back 1: 1,2,3",
   ]);
 });
@@ -265,8 +278,8 @@ Deno.test("Scheduler gives a free worker what waits on a busy one", () => {
 Deno.test("Scheduler times loading by its own limit", () => {
   const { tell } = warm();
   tell({ type: "push", task: fake(1) }, 0);
-  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(0, 0, true) }, 999)), []);
-  const commands = tell({ type: "looked", worker: 1, running: running(0, 0, true) }, 1_000);
+  assertEquals(brief(tell(looked(1, running(0, 0, true)), 999)), []);
+  const commands = tell(looked(1, running(0, 0, true)), 1_000);
   const settled = commands.find(({ type }) => type === "settle") as FakeCommand & { type: "settle" };
   assertEquals(settled.verdict, { status: "timed-out", limit: { loading: true, timeout: 1_000 } });
 });
@@ -331,7 +344,7 @@ Deno.test("Scheduler cancels a waiting task, one that is held, and one that runs
   assertEquals(brief(tell({ type: "cancel", task: third }, 1)), ["settle 3: cancelled"]);
   assertEquals(brief(tell({ type: "cancel", task: first }, 1)), ["take-back 1: 0", "look 1"]);
   assertEquals(brief(tell({ type: "taken-back", worker: 1, seqs: [] }, 1)), []);
-  assertEquals(brief(tell({ type: "looked", worker: 1, running: running(0, 0) }, 1)), [
+  assertEquals(brief(tell(looked(1, running(0, 0)), 1)), [
     "settle 1: cancelled",
     "close 1",
     "offer 2: 2",
@@ -419,8 +432,8 @@ Deno.test("Scheduler gives nothing more to a worker whose last results come with
 Deno.test("Scheduler gives up a worker that begins nothing, and keeps its task", () => {
   const { tell } = warm();
   tell({ type: "push", task: fake(1, { timeout: 60_000 }) }, 0);
-  assertEquals(brief(tell({ type: "looked", worker: 1, running: undefined }, 999)), []);
-  assertEquals(brief(tell({ type: "looked", worker: 1, running: undefined }, 1_001)), ["take-back 1: 0"]);
+  assertEquals(brief(tell(looked(1, undefined), 999)), []);
+  assertEquals(brief(tell(looked(1, undefined, false), 1_001)), ["take-back 1: 0", "look 1"]);
   assertEquals(brief(tell({ type: "taken-back", worker: 1, seqs: [0] }, 1_001)), [
     "close 1",
     "offer 2: 1",
@@ -450,7 +463,7 @@ Deno.test("Scheduler says that a module which could not be loaded has no callbac
     commands.flatMap((command) => command.type === "settle" ? [command.callbacks] : []);
   const loading = { seq: 0, since: 0, loading: true, callbacks: undefined };
   tell({ type: "push", task: fake(1) }, 0);
-  assertEquals(callbacks(tell({ type: "looked", worker: 1, running: loading }, 1_000)), [0]);
+  assertEquals(callbacks(tell(looked(1, loading), 1_000)), [0]);
   tell({ type: "push", task: fake(2, { exclusive: true }) }, 1_000);
   const lost = tell(
     { type: "gone", worker: 2, death: DEATH, results: [], running: undefined, unclaimed: [] },
@@ -474,10 +487,164 @@ Deno.test("Scheduler closes: idle workers cleanly, and is closed when all are go
   );
 });
 
+Deno.test("Scheduler looks again before it settles an overdue task, and gives its worker nothing more meanwhile", () => {
+  const { tell } = warm({ size: 1, spares: 0 });
+  tell({ type: "push", task: fake(1) }, 0);
+  tell({ type: "results", worker: 1, results: [result(0, 0, 0.1)] }, 1);
+  tell({ type: "push", task: fake(2) }, 1);
+  for (const drained of [false, false]) {
+    const look = tell(looked(1, running(1, 1), drained), 101);
+    assertEquals(look.at(-1), { type: "look", worker: 1, drained: true });
+  }
+  assertEquals(brief(tell({ type: "push", task: fake(3) }, 101)), []);
+  // The end of the task came with the messages: it was in time.
+  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(1, 1, 90)] }, 102)), [
+    "finish 2",
+    "offer 1: 3",
+  ]);
+});
+
+Deno.test("Scheduler gives a worker nothing behind a cancelled task", () => {
+  const { tell } = warm({ size: 1, spares: 0 });
+  tell({ type: "push", task: fake(1) }, 0);
+  tell({ type: "results", worker: 1, results: [result(0, 0, 0.1)] }, 1);
+  const [second, third] = [fake(2), fake(3)];
+  tell({ type: "push", task: second }, 1);
+  tell({ type: "cancel", task: second }, 2);
+  assertEquals(brief(tell(looked(1, running(1, 1), false), 2)), ["look 1"]);
+  assertEquals(brief(tell({ type: "push", task: third }, 2)), []);
+  assertEquals(brief(tell(looked(1, running(1, 1)), 2)), ["settle 2: cancelled", "close 1", "spawn 2"]);
+});
+
+Deno.test("Scheduler looks in time for the deadline of a task that begins unseen", () => {
+  const { tell } = warm();
+  tell({ type: "push", task: fake(1, { timeout: 20 }) }, 0);
+  assertEquals(watchedAt(tell(looked(1, undefined), 20)), 40);
+  assertEquals(watchedAt(tell(looked(1, running(0, 30, true)), 40)), 60);
+  assertEquals(watchedAt(tell(looked(1, running(0, 50)), 60)), 70);
+});
+
+Deno.test("Scheduler gives a task that no worker begins longer each time, and then an outcome", () => {
+  const { scheduler, tell } = warm({ spares: 0 });
+  tell({ type: "push", task: fake(1) }, 0);
+  const given: number[] = [];
+  let now = 0;
+  for (let worker = 1;; worker++) {
+    const since = now;
+    while (brief(tell(looked(worker, undefined, false), now)).length === 0) now += 100;
+    given.push(now - since);
+    const commands = brief(tell({ type: "taken-back", worker, seqs: [0] }, now));
+    if (commands[0] === "settle 1: crashed") break;
+    assertEquals(commands, [`close ${worker}`, `spawn ${worker + 1}`]);
+    tell({ type: "gone", worker, death: DEATH, results: [], running: undefined, unclaimed: [] }, now);
+    assertEquals(brief(tell({ type: "ready", worker: worker + 1 }, now)), [`offer ${worker + 1}: 1`]);
+  }
+  assertEquals(given, [1_000, 4_000, 16_000]);
+  assertEquals(scheduler.stats().queued, 0);
+});
+
+Deno.test("Scheduler gives buffers that are moved the time they need to arrive", () => {
+  const { tell } = warm({ maxOffered: 1, killGrace: 0 });
+  const task = fake(1, { exclusive: true, bytes: 300_000_000 });
+  tell({ type: "push", task }, 0);
+  assertEquals(brief(tell(looked(1, undefined), 15_000)), []);
+  assertEquals(brief(tell(looked(1, undefined, false), 16_000)), ["look 1"]);
+  assertEquals(brief(tell(looked(1, undefined), 16_000)).slice(0, 2), ["settle 1: crashed", "close 1"]);
+});
+
+Deno.test("Scheduler ends a pool whose initializer does not end", () => {
+  const scheduler = new Scheduler<FakeTask, Result>(options({ spares: 0 }));
+  scheduler.start(0);
+  scheduler.handle({ type: "initializing", worker: 1 }, 400);
+  assertEquals(scheduler.wakeAt, 1_400);
+  assertEquals(brief(scheduler.handle({ type: "tick" }, 1_399)), []);
+  assertEquals(brief(scheduler.handle({ type: "tick" }, 1_400)), [
+    "close 1",
+    "broken: did not end its initializer within 1000 ms (loadTimeout)",
+  ]);
+  // It is ready after all: too late.
+  assertEquals(brief(scheduler.handle({ type: "ready", worker: 1 }, 1_500)), []);
+});
+
+Deno.test("Scheduler gives up a worker that never comes to its initializer", () => {
+  const { scheduler, tell } = warm({ spares: 0 });
+  const end = {
+    type: "gone",
+    worker: 1,
+    death: DEATH,
+    results: [],
+    running: undefined,
+    unclaimed: [],
+  } as const;
+  assertEquals(brief(tell(end, 0)), ["spawn 2"]);
+  assertEquals(brief(tell({ type: "tick" }, 59_999)), []);
+  assertEquals(scheduler.wakeAt, 60_000);
+  assertEquals(brief(tell({ type: "tick" }, 60_000)), ["close 2", "spawn 3"]);
+});
+
+Deno.test("Scheduler runs what is not to wait on a spare, or on one worker more", () => {
+  for (const spares of [1, 0]) {
+    const { scheduler, tell } = warm({ spares });
+    tell({ type: "push", task: fake(1, { timeout: Infinity }) }, 0);
+    tell({ type: "push", task: fake(2) }, 0);
+    const commands = brief(tell({ type: "push", task: fake(-1, { priority: Infinity, module: 1 }) }, 0));
+    if (spares === 1) {
+      assertEquals(commands, ["offer 2: -1"]);
+    } else {
+      assertEquals(commands, ["spawn 2"]);
+      assertEquals(brief(tell({ type: "ready", worker: 2 }, 1)), ["offer 2: -1"]);
+    }
+    const after = brief(tell({ type: "results", worker: 2, results: [result(0, 1, 2)] }, 2));
+    assertEquals(after, spares === 1 ? ["finish -1"] : ["finish -1", "close 2 cleanly"]);
+    assertEquals(scheduler.stats().queued, 1);
+  }
+});
+
+Deno.test("Scheduler takes back for a higher priority only what comes after it, and not over and over", () => {
+  const { scheduler, tell } = warm();
+  tell({ type: "push", task: fake(1) }, 0);
+  tell({ type: "results", worker: 1, results: [result(0, 0, 0.1)] }, 1);
+  tell({ type: "push", task: fake(2, { priority: 1 }) }, 1);
+  assertEquals(brief(tell({ type: "push", task: fake(3, { priority: 1 }) }, 1)), ["offer 1: 3"]);
+  // Not before the others of its priority.
+  assertEquals(brief(tell({ type: "push", task: fake(4, { priority: 1 }) }, 1)), ["offer 1: 4"]);
+  assertEquals(brief(tell({ type: "push", task: fake(5, { priority: 2 }) }, 1)), [
+    "take-back 1: 1,2,3",
+    "offer 1: 5",
+  ]);
+  assertEquals(brief(tell({ type: "taken-back", worker: 1, seqs: [2, 3] }, 1)), ["offer 1: 3,4"]);
+  assertEquals(brief(tell({ type: "push", task: fake(6, { priority: 3 }) }, 2)), ["offer 1: 6"]);
+  assertEquals(brief(tell({ type: "push", task: fake(7, { priority: 4 }) }, 2)), ["offer 1: 7"]);
+  assertEquals(scheduler.wakeAt, 5);
+  assertEquals(brief(tell({ type: "tick" }, 5))[0], "take-back 1: 1,4,5,6,7,8");
+});
+
+Deno.test("Scheduler ends a worker that becomes ready when its work has gone", () => {
+  const { scheduler, tell } = warm({ size: 2, minSize: 0, spares: 0, idleTimeout: 100 });
+  const task = fake(1);
+  assertEquals(brief(tell({ type: "push", task }, 0)), ["spawn 1"]);
+  tell({ type: "cancel", task }, 1);
+  tell({ type: "ready", worker: 1 }, 30);
+  assertEquals(scheduler.wakeAt, 130);
+  assertEquals(brief(tell({ type: "tick" }, 130)), ["close 1 cleanly"]);
+});
+
+Deno.test("Scheduler lets a worker go when it becomes free after the pool was told to stop", () => {
+  const { tell } = warm({ spares: 0 });
+  tell({ type: "push", task: fake(1) }, 0);
+  assertEquals(brief(tell({ type: "stop" }, 1)), []);
+  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(0, 0, 2)] }, 2)), [
+    "finish 1",
+    "close 1 cleanly",
+  ]);
+});
+
 /** Workers as the scheduler sees them, in simulated time: they run, hang, crash, die idle, and become zombies. */
 class World {
   readonly scheduler: Scheduler<FakeTask, Result>;
   readonly outcomes = new Map<number, string>();
+  /** Tasks that came to their end within their limit. */
+  readonly inTime = new Set<number>();
   now = 0;
   #agenda: { at: number; order: number; act: () => void }[] = [];
   #order = 0;
@@ -486,9 +653,12 @@ class World {
   /** Tasks whose worker died under them. */
   #doomed = new Set<number>();
   readonly next: () => number;
+  /** Workers are processes: each holds one task. */
+  readonly alone: boolean;
 
   constructor(next: () => number, more: Partial<SchedulerOptions>) {
     this.next = next;
+    this.alone = more.maxOffered === 1;
     this.scheduler = new Scheduler(options(more));
     this.carry(this.scheduler.start(0));
   }
@@ -548,6 +718,7 @@ class World {
             );
           }
           if (command.verdict.status === "timed-out") {
+            assert(!this.inTime.has(command.task.id), `task ${command.task.id} was over in time`);
             const late = command.ranMs - command.verdict.limit.timeout;
             assert(late < 0.1, `task ${command.task.id} was settled ${late} ms after its deadline`);
           }
@@ -558,8 +729,7 @@ class World {
         case "offer": {
           const worker = this.#workers.get(command.worker)!;
           assert(worker.ready && !worker.stopped, `offer to worker ${worker.id}, which was stopped`);
-          worker.held.push(...command.tasks);
-          worker.next();
+          worker.receive(command.tasks);
           break;
         }
         case "take-back":
@@ -570,7 +740,7 @@ class World {
           });
           break;
         case "look":
-          events.push(...this.look(command.worker));
+          events.push(...this.look(command.worker, command.drained));
           break;
         case "watch": {
           const { worker, at } = command;
@@ -600,25 +770,23 @@ class World {
     for (const event of events) this.tell(event);
   }
 
-  look(id: number): Event<FakeTask, Result>[] {
+  look(id: number, drained = false): Event<FakeTask, Result>[] {
     const worker = this.#workers.get(id);
     if (worker === undefined || worker.dead) return [];
     const events: Event<FakeTask, Result>[] = [];
-    const results = worker.results.splice(0);
+    const results = [...worker.results.splice(0), ...(drained ? worker.mail.splice(0) : [])];
     if (results.length > 0) events.push({ type: "results", worker: id, results });
-    const current = worker.current;
-    events.push({
-      type: "looked",
-      worker: id,
-      running: current && running(current.task.seq, current.since, current.loading),
-    });
+    // Of a task that is over, and whose end is in the mail, all that shows is that it was begun.
+    const { begun } = worker;
+    const over = begun === undefined || results.some(({ seq }) => seq === begun.task.seq);
+    events.push(looked(id, over ? undefined : running(begun.task.seq, begun.since, begun.loading), drained));
     return events;
   }
 
   gone(worker: FakeWorker): void {
     if (worker.dead) return;
     worker.dead = true;
-    const results = worker.results.splice(0);
+    const results = [...worker.results.splice(0), ...worker.mail.splice(0)];
     const unclaimed = worker.takeBack(worker.held.map(({ seq }) => seq));
     if (worker.current !== undefined) this.#doomed.add(worker.current.task.id);
     const { current } = worker;
@@ -650,7 +818,12 @@ class FakeWorker {
   readonly id: number;
   readonly #world: World;
   held: FakeTask[] = [];
+  #arrived = new Set<FakeTask>();
   results: Result[] = [];
+  /** Results that were posted, and not yet delivered. */
+  mail: Result[] = [];
+  /** What it began last. */
+  begun: { task: FakeTask; since: number; loading: boolean } | undefined;
   current: { task: FakeTask; since: number; loading: boolean } | undefined;
   ready = false;
   stopped = false;
@@ -661,25 +834,55 @@ class FakeWorker {
     this.#world = world;
   }
 
+  /** Tasks may take long to arrive; until then it cannot begin them, nor those behind. */
+  receive(tasks: readonly FakeTask[]): void {
+    this.held.push(...tasks);
+    const { next } = this.#world;
+    const kind = next();
+    const arrive = () => {
+      for (const task of tasks) this.#arrived.add(task);
+      this.next();
+    };
+    if (kind < 0.9) arrive();
+    else this.#world.after(kind < 0.99 ? next() * 60 : 2_000, arrive);
+  }
+
   /** Claims the next task and runs it: usually quickly, sometimes long, for ever, or to its own death. */
   next(): void {
     if (this.current !== undefined || this.dead) return;
-    const task = this.held.shift();
-    if (task === undefined) return;
+    const task = this.held[0];
+    if (task === undefined || !this.#arrived.has(task)) return;
+    this.held.shift();
     assert(!this.stopped, `task ${task.id} was begun by worker ${this.id}, which was stopped`);
     assert(!this.#world.outcomes.has(task.id), `task ${task.id} was begun after its outcome`);
     const { next } = this.#world;
-    const kind = next();
-    const run = { task, since: this.#world.now, loading: kind > 0.97 };
-    this.current = run;
-    if (kind < 0.06 || kind > 0.99) return; // Hangs.
-    const ms = kind < 0.1 ? next() * 150 : kind < 0.3 ? next() * 5 : 0.001;
-    this.#world.after(ms, () => {
+    const run = { task, since: this.#world.now, loading: next() < 0.05 };
+    this.current = this.begun = run;
+    if (!run.loading) return this.#run(run);
+    if (next() < 0.2) return; // Hangs.
+    this.#world.after(next() * 150, () => {
       if (this.dead || this.current !== run) return;
-      if (kind > 0.1 && kind < 0.15) return this.#world.gone(this);
+      run.loading = false;
+      run.since = this.#world.now;
+      this.#run(run);
+    });
+  }
+
+  #run(run: { task: FakeTask; since: number }): void {
+    const world = this.#world;
+    const { next } = world;
+    const kind = next();
+    if (kind < 0.06) return; // Hangs.
+    const ms = kind < 0.1 ? next() * 150 : kind < 0.3 ? next() * 5 : 0.001;
+    world.after(ms, () => {
+      if (this.dead || this.current !== run) return;
+      if (kind > 0.1 && kind < 0.15) return world.gone(this);
       this.current = undefined;
-      if (!run.loading) this.results.push(result(task.seq, run.since, this.#world.now));
-      else this.results.push({ ...result(task.seq, run.since, this.#world.now), startedAt: this.#world.now });
+      const { task, since } = run;
+      if (world.now - since <= task.timeout) world.inTime.add(task.id);
+      const end = result(task.seq, since, world.now);
+      if (next() < 0.3) this.#post(end);
+      else this.results.push(end);
       if (!this.stopped) this.next();
       if (this.current === undefined || next() < 0.2) this.#tell();
     });
@@ -694,6 +897,8 @@ class FakeWorker {
   stop(): void {
     assert(!this.stopped, `worker ${this.id} was stopped twice`);
     this.stopped = true;
+    // A process cannot give them back.
+    if (this.#world.alone) this.held = [];
     assertEquals(this.held.length, 0, "tasks are left on a stopped worker");
     if (this.current === undefined || this.#world.next() < 0.3) {
       this.#world.after(1, () => this.#world.gone(this));
@@ -703,6 +908,16 @@ class FakeWorker {
   kill(): void {
     this.stopped = true;
     if (this.#world.next() < 0.9) this.#world.after(10, () => this.#world.gone(this));
+  }
+
+  /** It may take long until the dispatcher has time for its messages. */
+  #post(end: Result): void {
+    this.mail.push(end);
+    const { next } = this.#world;
+    this.#world.after(next() < 0.2 ? next() * 100 : 0.05, () => {
+      if (this.dead || this.mail.length === 0) return;
+      this.#world.tell({ type: "results", worker: this.id, results: this.mail.splice(0) });
+    });
   }
 
   #tell(): void {

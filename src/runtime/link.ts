@@ -42,6 +42,7 @@ abstract class PortLink implements WorkerLink {
   abstract takeBack(seq: number): boolean;
   abstract look(seq: number): Running | undefined;
   abstract read(into: Int32Array): number;
+  abstract leaves(): void;
   abstract started(seq: number, at: number, loading: boolean, callbacks: number): void;
 
   offer(seq: number, now: number): void {
@@ -94,16 +95,23 @@ class ThreadLink extends PortLink {
   }
 
   override started(): void {}
+
+  override leaves(): void {}
 }
 
 /** To a child process: one task at a time, and the child tells when it begins. */
 class ProcessLink extends PortLink {
   readonly memory = undefined;
   #running: Running | undefined;
-  #ended = false;
+  #leaving = false;
 
+  /** A child that ended without a word may have begun the task and not come to tell: none is to run twice. */
   override takeBack(seq: number): boolean {
-    return this.#ended && this.#running?.seq !== seq;
+    return this.#leaving && this.#running?.seq !== seq;
+  }
+
+  override leaves(): void {
+    this.#leaving = true;
   }
 
   override look(seq: number): Running | undefined {
@@ -117,11 +125,6 @@ class ProcessLink extends PortLink {
   override started(seq: number, at: number, loading: boolean, callbacks: number): void {
     const since = at + this.shift(seq, at, at);
     this.#running = { seq, since, loading, callbacks: loading ? undefined : callbacks };
-  }
-
-  override end(): void {
-    this.#ended = true;
-    super.end();
   }
 }
 

@@ -23,6 +23,8 @@ export interface WorkerLink {
   ready(at: number): void;
   /** That it begins a task, where it has no shared memory. */
   started(seq: number, at: number, loading: boolean, callbacks: number): void;
+  /** That it is about to end: it begins nothing any more. */
+  leaves(): void;
   post(message: ToWorker, transfer?: Transferable[]): void;
   /** No more messages; the worker has ended. */
   end(): void;

@@ -183,3 +183,21 @@ Deno.test("a dispatcher that dies is replaced, and everything pending is settled
     console.error = errors;
   }
 });
+
+Deno.test("a task that kills its own process at once has crashed, and runs no second time", async () => {
+  const source =
+    `export const runnable = (file) => { Deno.writeTextFileSync(file, "ran ", { append: true }); Deno.kill(Deno.pid, "SIGKILL"); };`;
+  const file = await Deno.makeTempFile();
+  const mp = new MultiProcess({ size: 1, isolation: "process", maxRestarts: 100 });
+  try {
+    await mp.start();
+    for (let round = 1; round <= 5; round++) {
+      const { status, attempts } = await mp.push(new InfoTask(inline(source), 5_000, file));
+      assertEquals([status, attempts], ["crashed", 1]);
+      assertEquals(await Deno.readTextFile(file), "ran ".repeat(round));
+    }
+  } finally {
+    await mp.terminate();
+    await Deno.remove(file);
+  }
+});

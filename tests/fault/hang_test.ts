@@ -23,6 +23,8 @@ const LOADING: [name: string, source: string][] = [
   ["loop at top level", "for (;;);"],
   ["await at top level", "await new Promise(() => {});"],
 ];
+/** Begins to run when nobody looks. */
+const LATE = "await new Promise((r) => setTimeout(r, 60)); export const runnable = () => { for (;;); };";
 
 const add = () => new InfoTask(fixture("tasks.ts#add"), 10_000, 20, 22);
 
@@ -94,6 +96,7 @@ for (const isolation of ["thread", "process"] as const) {
           for (const [kind, source] of LOADING) {
             await test.step(kind, () => check(new InfoTask(inline(source), 10_000)));
           }
+          await test.step("loop after a while of loading", () => check(new InfoTask(inline(LATE), LIMIT)));
           await test.step("quiet afterwards", async () => {
             assert(await burning() < 25, "something still burns");
             assert(threads().size <= baseline + 3, `${threads().size} threads, ${baseline} before`);
