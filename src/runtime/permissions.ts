@@ -30,26 +30,70 @@ export function childPermissions(set: Deno.PermissionOptions | undefined): Child
 }
 
 function flagOf(name: Name, wanted: unknown): string | undefined {
+  if (name === "import") return importFlag(wanted);
   if (wanted === false) return undefined;
   if (wanted === "inherit") return grantedWhole(name) ? `--allow-${name}` : undefined;
   if (wanted === true) {
     if (!grantedWhole(name)) throw refused(name);
     return `--allow-${name}`;
   }
-  const items = (wanted as readonly (string | URL)[]).map(String);
-  for (const item of items) if (!granted(name, item)) throw refused(`${name}: ${JSON.stringify(item)}`);
-  return items.length === 0
-    ? undefined
-    : `--allow-${name}=${items.map((item) => item.replaceAll(",", ",,")).join(",")}`;
+  const items = listed(name, wanted as readonly (string | URL)[]);
+  return items.length === 0 ? undefined : allow(name, items);
+}
+
+/** Some hosts are open to imports by default, unless others are named: here, at least one that there is not. */
+function importFlag(wanted: unknown): string | undefined {
+  const whole = grantedWhole("import");
+  if (wanted === true && !whole) throw refused("import");
+  if (wanted === true || (wanted === "inherit" && whole)) return "--allow-import";
+  if (wanted === "inherit" && hasDefaultHosts()) return undefined;
+  const items = Array.isArray(wanted) ? listed("import", wanted) : [];
+  // The package itself may have come from a host.
+  const { protocol, hostname, port } = new URL(import.meta.url);
+  if (protocol !== "file:") items.push(`${hostname}:${port || (protocol === "http:" ? 80 : 443)}`);
+  return allow("import", items.length === 0 ? ["none.invalid:1"] : items);
+}
+
+/** Whether this process may import from the hosts that are open by default: nothing lists them, but this is one. */
+function hasDefaultHosts(): boolean {
+  return Deno.permissions.querySync({ name: "import" }).state === "prompt" &&
+    isGranted("import", "raw.githubusercontent.com:443");
+}
+
+/** The parts of a kind that are asked for, all of which this process must have. */
+function listed(name: Name, wanted: readonly (string | URL)[]): string[] {
+  const items = wanted.map((item) =>
+    item instanceof URL && item.protocol === "file:" ? fromFileUrl(item) : String(item)
+  );
+  const whole = grantedWhole(name);
+  for (const item of items) {
+    if (!whole && !grantedAll(name, item)) throw refused(`${name}: ${JSON.stringify(item)}`);
+  }
+  return items;
+}
+
+function allow(name: Name, items: readonly string[]): string {
+  return `--allow-${name}=${items.map((item) => item.replaceAll(",", ",,")).join(",")}`;
 }
 
 /** Granted without exceptions. A part of it cannot be listed, so it cannot be handed on unless it is named. */
 function grantedWhole(name: Name): boolean {
-  const { state, partial } = Deno.permissions.querySync({ name } as Deno.PermissionDescriptor);
+  const { state, partial } = Deno.permissions.querySync({ name });
   return state === "granted" && !partial;
 }
 
-function granted(name: Name, item: string): boolean {
+/** Granted without exceptions, also where the item stands for many: Deno looks for those within paths only. */
+function grantedAll(name: Name, item: string): boolean {
+  if (name === "env" && item.includes("*")) return false;
+  if ((name !== "net" && name !== "import") || item.startsWith("unix:")) return isGranted(name, item);
+  if (/[*/]/.test(item)) return false;
+  if (!isGranted(name, item)) return false;
+  if (/^(\[.*\]|[^:]*):\d+$/.test(item)) return true;
+  for (let port = 0; port < 65_536; port++) if (!isGranted(name, `${item}:${port}`)) return false;
+  return true;
+}
+
+function isGranted(name: Name, item: string): boolean {
   const descriptors: Record<Name, object> = {
     read: { path: item },
     write: { path: item },
@@ -60,13 +104,15 @@ function granted(name: Name, item: string): boolean {
     sys: { kind: item },
     import: { host: item },
   };
-  const { state } = Deno.permissions.querySync({ name, ...descriptors[name] } as Deno.PermissionDescriptor);
-  return state === "granted";
+  const { state, partial } = Deno.permissions.querySync(
+    { name, ...descriptors[name] } as Deno.PermissionDescriptor,
+  );
+  return state === "granted" && !partial;
 }
 
 function refused(what: string): Error {
   return new Deno.errors.NotCapable(
-    `Cannot create a pool: "permissions" asks for ${what}, which this process is not allowed itself`,
+    `Cannot create a pool: "permissions" asks for ${what}, which this process is not allowed itself, or not as a whole`,
   );
 }
 
