@@ -1,3 +1,6 @@
+/** A pool is several times as fast once it is compiled, which takes time, not a number of tasks: in milliseconds. */
+export const WARM_UP_MS = 2_000;
+
 /**
  * Pushes all the tasks at once, and resolves when the last has answered. One reaction for each task, as a user would
  * have, and no list of promises, which would count as the pool's memory.

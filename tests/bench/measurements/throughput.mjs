@@ -1,7 +1,4 @@
-import { runAll, timed } from "./run_all.mjs";
-
-/** A pool is several times as fast once it is compiled, which takes time, not a number of tasks. */
-const WARM_UP_MS = 2_000;
+import { runAll, timed, WARM_UP_MS } from "./run_all.mjs";
 
 /** (a) No-op tasks, all at once. */
 export async function measure(pool, { tasks, size }) {
