@@ -1,28 +1,31 @@
 /**
- * What happens when: which worker gets which task, when a worker is stopped, when one is started.
+ * What happens when: which worker gets which task, when a task is over, what becomes of it.
  *
  * Pure: events and the time go in, commands come out. It touches no worker, no clock, no global; the dispatcher
- * carries its commands out and tells it what came of them. All times are milliseconds.
+ * carries its commands out, in their order, and tells it what came of them. All times are milliseconds.
+ *
+ * Here is the life of a task. Which workers there are is for `staff.ts`, how much a worker is given at once for
+ * `hand_out.ts`, the order of those that wait for `queue.ts`.
  *
  * How a run is stopped. The dispatcher keeps one live deadline a worker. When it fires, the dispatcher looks at
  * what the worker is doing, and tells. If the running task is over its limit, the scheduler takes back the tasks
- * that wait behind it on that worker, has the worker looked at again (it may have finished meanwhile), settles
- * the task, and only then stops the worker: it is asked to close, interrupted after a grace, and counted as a
- * zombie if it is still there after that.
+ * that wait behind it on that worker, has the worker looked at again when all it has posted was read (it may have
+ * finished meanwhile), settles the task, and only then stops the worker: it is asked to close, interrupted after a
+ * grace, and counted as a zombie if it is still there after that.
  *
  * @module
  */
-import { EndingWorkers } from "./ending_workers.ts";
 import { Histogram } from "./histogram.ts";
 import { ModuleBook } from "./module_book.ts";
 import { HandOut, LATE_MS } from "./hand_out.ts";
 import type { Offered } from "./offered.ts";
+import { Orders } from "./orders.ts";
 import type { DeathData, Running, StatsData } from "./protocol.ts";
 import { isUrgent, rank, TaskQueue } from "./queue.ts";
-import { RESTART_BURST, RestartBudget } from "./restart_budget.ts";
 import { RetryList } from "./retry_list.ts";
 import type { Command, Event, Result, SchedulerOptions, Task, Verdict } from "./scheduling.ts";
-import { type Busy, type Starting, type WorkerRecord, Workers } from "./workers.ts";
+import { Staff } from "./staff.ts";
+import type { Busy, WorkerRecord, Workers } from "./workers.ts";
 
 /** A worker that does not begin a task within this is stopped, and the task goes to another, which has longer. */
 const BEGIN_MS = 1_000;
@@ -34,16 +37,6 @@ const MAX_REFUSALS = 3;
 const BYTES_PER_MS = 20_000;
 /** The longest watch: no timer outlives its purpose by more than this. */
 const WATCH_MS = 500;
-/** A worker that takes longer to start is not waited for when others are to be started. */
-const START_MS = 1_000;
-/** A worker that takes longer to come to its initializer will never be ready. */
-const MAX_START_MS = 60_000;
-/** For how long a task that a spare took over has the cores before another spare is started, in milliseconds. */
-const TAKE_OVER_MS = 25;
-/** How long workers that have nothing more to do may take to end when the pool closes, in milliseconds. */
-const END_MS = 2_000;
-/** Failed starts in a row after which waiting tasks fail. */
-const MAX_FAILED_STARTS = 3;
 
 /** A run that came to no result. */
 interface LostRun {
@@ -57,31 +50,25 @@ interface LostRun {
 /** See the module's description. */
 export class Scheduler<T extends Task, R extends Result> {
   readonly #options: SchedulerOptions;
-  readonly #workers = new Workers<T>();
+  readonly #orders = new Orders<T, R>();
+  readonly #staff: Staff<T, R>;
+  readonly #workers: Workers<T>;
   readonly #modules = new ModuleBook();
   readonly #queue = new TaskQueue<T>();
   readonly #retries = new RetryList<T>();
-  readonly #restarts: RestartBudget;
-  readonly #ending: EndingWorkers;
   readonly #handOut: HandOut<T>;
-  #commands: Command<T, R>[] = [];
   #waited = new Histogram();
   #ran = new Histogram();
-  #warm = false;
-  /** When a worker was stopped and a spare went on in its place. */
-  #takenOverAt = -Infinity;
   /** When tasks were taken back for one that comes before them. */
   #overtookAt = -Infinity;
-  #closing: { since: number; terminated: boolean } | undefined;
-  #closed = false;
-  #failedStarts = 0;
-  #generation = 0;
-  #wake = Infinity;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    this.#restarts = new RestartBudget(options.restarts);
-    this.#ending = new EndingWorkers(options.killGrace);
+    this.#staff = new Staff(options, this.#orders, {
+      broken: (now) => this.#close(true, now),
+      unavailable: (death, now) => this.#failWaiting(death, now),
+    });
+    this.#workers = this.#staff.workers;
     this.#handOut = new HandOut(options, this.#queue, this.#modules, (task, death, now) => {
       this.#drop(task, { status: "crashed", death }, now);
     });
@@ -89,14 +76,14 @@ export class Scheduler<T extends Task, R extends Result> {
 
   /** When to call `handle` with a `tick` at the latest. */
   get wakeAt(): number {
-    return this.#wake;
+    return this.#orders.wakeAt;
   }
 
   /** Starts the workers. */
   start(now: number): Command<T, R>[] {
-    this.#staff(now);
-    this.#warmUp();
-    return this.#take();
+    this.#staff.meet(NOTHING, now);
+    this.#staff.warmUp();
+    return this.#orders.take();
   }
 
   /** Takes an event in and gives the commands that follow from it, to be carried out in order. */
@@ -112,10 +99,10 @@ export class Scheduler<T extends Task, R extends Result> {
         this.#cancel(event.task, now);
         break;
       case "initializing":
-        this.#initializing(event.worker, now);
+        this.#staff.initializing(event.worker, now);
         break;
       case "ready":
-        this.#ready(event.worker, now);
+        this.#staff.ready(event.worker, now);
         break;
       case "results":
         this.#results(event.worker, event.results, now);
@@ -130,7 +117,7 @@ export class Scheduler<T extends Task, R extends Result> {
         this.#gone(event, now);
         break;
       case "renew":
-        this.#renew(now);
+        this.#staff.renew(now);
         break;
       case "tick":
         this.#tick(now);
@@ -142,13 +129,13 @@ export class Scheduler<T extends Task, R extends Result> {
       default:
         event satisfies never;
     }
-    if (this.#closing === undefined) {
-      this.#assign(now);
-      this.#staff(now);
+    if (this.#staff.closing) {
+      this.#staff.finishClosing(now);
     } else {
-      this.#finishClosing(now);
+      this.#assign(now);
+      this.#staff.meet({ tasks: this.#queue.size, urgent: this.#urgent() }, now);
     }
-    return this.#take();
+    return this.#orders.take();
   }
 
   /** A snapshot for `stats()`. Have busy workers looked at before, or tasks just begun still count as queued. */
@@ -158,18 +145,8 @@ export class Scheduler<T extends Task, R extends Result> {
       if (state.phase === "busy") held += state.offered.size - 1;
     }
     return {
-      workers: {
-        starting: this.#workers.starting,
-        idle: this.#workers.idle,
-        busy: this.#workers.busy,
-        stopping: this.#ending.size,
-      },
+      ...this.#staff.stats(),
       queued: this.#queue.size + this.#retries.size + held,
-      running: this.#workers.busy,
-      zombies: this.#ending.zombies,
-      spawned: this.#workers.spawned,
-      killed: this.#ending.killed,
-      ended: this.#ending.ended,
       waitedMs: this.#waited.percentiles(),
       ranMs: this.#ran.percentiles(),
     };
@@ -192,16 +169,6 @@ export class Scheduler<T extends Task, R extends Result> {
     return this.#modules.callbacks(module);
   }
 
-  #take(): Command<T, R>[] {
-    const commands = this.#commands;
-    this.#commands = [];
-    return commands;
-  }
-
-  #wakeBy(at: number): void {
-    if (at < this.#wake) this.#wake = at;
-  }
-
   // Tasks
 
   #push(task: T, now: number): void {
@@ -218,7 +185,7 @@ export class Scheduler<T extends Task, R extends Result> {
       if (state.phase !== "busy" || state.offered.size < 2) continue;
       if (!state.disordered && !(first !== undefined && overtakes(first, state.offered.last()!))) continue;
       // In a flood they would do nothing but come and go.
-      if (now < this.#overtookAt + LATE_MS) return this.#wakeBy(this.#overtookAt + LATE_MS);
+      if (now < this.#overtookAt + LATE_MS) return this.#orders.wakeBy(this.#overtookAt + LATE_MS);
       state.disordered = false;
       this.#takeBack(worker, state);
       taken = true;
@@ -257,7 +224,7 @@ export class Scheduler<T extends Task, R extends Result> {
     // A late reply: its task was settled when its worker was stopped.
     if (worker?.state.phase !== "busy") return;
     this.#finishAll(worker, worker.state, results, now);
-    if (worker.state.offered.size === 0) this.#free(worker, now);
+    if (worker.state.offered.size === 0) this.#staff.free(worker, now);
   }
 
   #finishAll(worker: WorkerRecord<T>, state: Busy<T>, results: readonly R[], now: number): void {
@@ -287,7 +254,7 @@ export class Scheduler<T extends Task, R extends Result> {
       this.#waited.add(waitedMs);
       this.#ran.add(ranMs);
       task.state = "settled";
-      this.#commands.push({ type: "finish", task, worker: worker.id, result, waitedMs });
+      this.#orders.push({ type: "finish", task, worker: worker.id, result, waitedMs });
     }
   }
 
@@ -323,116 +290,24 @@ export class Scheduler<T extends Task, R extends Result> {
     command.waitedMs = Math.max(0, command.waitedMs);
     command.task.state = "settled";
     this.#waited.add(command.waitedMs);
-    this.#commands.push(command);
+    this.#orders.push(command);
   }
 
   #retry(task: T, status: "failed" | "crashed" | "timed-out", now: number): boolean {
     const { retry } = task;
     if (retry === undefined || task.attempts >= retry.maxAttempts || !retry.on.includes(status)) return false;
-    if (task.cancelled || this.#closing !== undefined) return false;
+    if (task.cancelled || this.#staff.closing) return false;
     task.state = "waiting";
     this.#retries.add(task, retry, now);
-    this.#wakeBy(this.#retries.dueAt);
+    this.#orders.wakeBy(this.#retries.dueAt);
     return true;
   }
 
-  // Workers
-
-  #initializing(id: number, now: number): void {
-    const worker = this.#workers.get(id);
-    if (worker?.state.phase !== "starting") return;
-    worker.state.initializingSince = now;
-    this.#wakeBy(this.#startDueAt(worker.state));
-  }
-
-  #ready(id: number, now: number): void {
-    const worker = this.#workers.get(id);
-    if (worker?.state.phase !== "starting") return;
-    this.#failedStarts = 0;
-    if (worker.generation < this.#generation) return this.#retire(worker, now);
-    this.#rest(worker, now);
-    this.#warmUp();
-  }
-
-  /** When a worker that starts must be ready. */
-  #startDueAt({ since, initializingSince }: Starting): number {
-    return initializingSince === undefined
-      ? since + MAX_START_MS
-      : initializingSince + this.#options.loadTimeout;
-  }
-
-  /** Gives up workers that do not come to the end of their start. */
-  #tickStarts(now: number): void {
-    for (const worker of this.#workers.all()) {
-      const { state } = worker;
-      if (state.phase !== "starting") continue;
-      const dueAt = this.#startDueAt(state);
-      if (now < dueAt) {
-        this.#wakeBy(dueAt);
-        continue;
-      }
-      const message = state.initializingSince === undefined
-        ? `did not start within ${MAX_START_MS} ms`
-        : `did not end its initializer within ${this.#options.loadTimeout} ms (loadTimeout)`;
-      this.#restarts.spend(now);
-      this.#stop(worker, now);
-      this.#startFailed({ reason: "error", exitCode: null, message }, now);
-    }
-  }
-
-  #warmUp(): void {
-    if (this.#warm || this.#workers.idle + this.#workers.busy < this.#options.minSize) return;
-    this.#warm = true;
-    this.#commands.push({ type: "warm" });
-  }
-
-  #free(worker: WorkerRecord<T>, now: number): void {
-    const { maxSeq, maxTasksPerWorker, size, spares } = this.#options;
-    const usedUp = worker.handed >= maxTasksPerWorker || worker.nextSeq > maxSeq;
-    const extra = this.#workers.size > size + spares;
-    if (usedUp || extra || worker.generation < this.#generation || this.#closing !== undefined) {
-      this.#retire(worker, now);
-    } else {
-      this.#rest(worker, now);
-    }
-  }
-
-  #rest(worker: WorkerRecord<T>, now: number): void {
-    this.#workers.rest(worker, now);
-    if (this.#options.minSize < this.#options.size) this.#wakeBy(now + this.#options.idleTimeout);
-  }
-
-  #renew(now: number): void {
-    this.#generation++;
-    for (const worker of this.#workers.allIdle()) this.#retire(worker, now);
-  }
-
-  /** Lets an idle worker end in peace. */
-  #retire(worker: WorkerRecord<T>, now: number): void {
-    this.#workers.remove(worker);
-    this.#ending.retire(worker.id, now);
-    this.#commands.push({ type: "close", worker: worker.id, clean: true });
-    this.#wakeBy(this.#ending.dueAt);
-  }
-
-  /** Stops a worker, whatever it is doing. Its tasks are settled or taken back before. */
-  #stop(worker: WorkerRecord<T>, now: number): void {
-    this.#workers.remove(worker);
-    this.#ending.stop(worker.id, now);
-    if (this.#queue.size > 0 && this.#workers.idle > 0) this.#takenOverAt = now;
-    this.#commands.push({ type: "close", worker: worker.id, clean: false });
-    this.#interrupt(now);
-  }
-
-  /** Interrupts the workers whose grace is over. */
-  #interrupt(now: number): void {
-    for (const worker of this.#ending.tick(now)) this.#commands.push({ type: "kill", worker });
-    this.#wakeBy(this.#ending.dueAt);
-  }
+  // Runs
 
   #takeBack(worker: WorkerRecord<T>, state: { offered: Offered<T> }): void {
     const seqs = state.offered.seqs();
-    this.#commands.push({ type: "take-back", worker: worker.id, seqs });
+    this.#orders.push({ type: "take-back", worker: worker.id, seqs });
   }
 
   #takenBack(id: number, seqs: readonly number[], now: number): void {
@@ -443,7 +318,7 @@ export class Scheduler<T extends Task, R extends Result> {
     worker.handed -= this.#requeue(worker, state.offered, seqs, now);
     if (state.offered.size > 0) return;
     if (state.stuck) this.#stop(worker, now);
-    else this.#free(worker, now);
+    else this.#staff.free(worker, now);
   }
 
   /** Puts tasks that a worker held but had not begun back into the queue. Returns how many it no longer holds. */
@@ -475,7 +350,7 @@ export class Scheduler<T extends Task, R extends Result> {
   }
 
   #look(worker: WorkerRecord<T>, drained = false): void {
-    this.#commands.push({ type: "look", worker: worker.id, drained });
+    this.#orders.push({ type: "look", worker: worker.id, drained });
   }
 
   /** Judges what a worker is doing. */
@@ -562,7 +437,7 @@ export class Scheduler<T extends Task, R extends Result> {
     if (task.softTimeout !== undefined && !loading && state.softened !== seq) {
       if (now >= since + task.softTimeout) {
         state.softened = seq;
-        this.#commands.push({ type: "abort", worker: worker.id, seq });
+        this.#orders.push({ type: "abort", worker: worker.id, seq });
       } else {
         due = Math.min(due, since + task.softTimeout);
       }
@@ -587,67 +462,37 @@ export class Scheduler<T extends Task, R extends Result> {
     this.#stop(worker, now);
   }
 
+  #stop(worker: WorkerRecord<T>, now: number): void {
+    this.#staff.stop(worker, this.#queue.size, now);
+  }
+
   #watch(worker: WorkerRecord<T>, at: number): void {
-    this.#commands.push({ type: "watch", worker: worker.id, at });
+    this.#orders.push({ type: "watch", worker: worker.id, at });
   }
 
   #gone(
     { worker: id, death, results, running, unclaimed }: Event<T, R> & { type: "gone" },
     now: number,
   ): void {
-    if (this.#ending.gone(id)) return;
-    const worker = this.#workers.get(id);
-    if (worker === undefined) return;
-    this.#workers.remove(worker);
-    this.#restarts.spend(now);
+    const worker = this.#staff.gone(id, death, now);
+    if (worker?.state.phase !== "busy") return;
     const { state } = worker;
-    switch (state.phase) {
-      case "starting":
-        this.#startFailed(death, now);
-        break;
-      case "idle":
-        break;
-      case "busy":
-        this.#finishAll(worker, state, results, now);
-        this.#requeue(worker, state.offered, unclaimed, now);
-        for (const task of state.offered.drain()) {
-          const begun = task.seq === running?.seq;
-          if (begun && running.callbacks !== undefined) this.#modules.loaded(task.module, running.callbacks);
-          const startedAt = begun ? running.since : state.since;
-          this.#crashed(
-            task,
-            { worker: id, startedAt, ranMs: Math.max(0, now - startedAt), begun },
-            death,
-            now,
-          );
-        }
-        break;
-      default:
-        state satisfies never;
+    this.#finishAll(worker, state, results, now);
+    this.#requeue(worker, state.offered, unclaimed, now);
+    for (const task of state.offered.drain()) {
+      const begun = task.seq === running?.seq;
+      if (begun && running.callbacks !== undefined) this.#modules.loaded(task.module, running.callbacks);
+      const startedAt = begun ? running.since : state.since;
+      const run = { worker: id, startedAt, ranMs: Math.max(0, now - startedAt), begun };
+      this.#crashed(task, run, death, now);
     }
   }
 
   #crashed(task: T, run: LostRun, death: DeathData, now: number): void {
-    // It ends one worker after the other, and faster than they may be started again.
     const inARow = this.#modules.crashed(task.module);
-    if (inARow >= this.#options.size + RESTART_BURST && this.#restarts.wait(now) > 0) {
-      this.#modules.refuse(task.module, death, now);
-    }
+    if (this.#staff.isStormed(inARow, now)) this.#modules.refuse(task.module, death, now);
     task.attempts++;
     this.#end(task, run, task.cancelled ? CANCELLED : { status: "crashed", death }, now);
-  }
-
-  #startFailed(death: DeathData, now: number): void {
-    this.#failedStarts++;
-    // An error thrown at the start will be thrown again; any other end may have been a single misfortune.
-    const hopeless = death.reason === "error" || this.#failedStarts >= MAX_FAILED_STARTS;
-    if (!this.#warm && this.#closing === undefined) {
-      if (!hopeless) return;
-      this.#commands.push({ type: "broken", death });
-      this.#close(true, now);
-    } else if (this.#failedStarts >= MAX_FAILED_STARTS && this.#workers.idle + this.#workers.busy === 0) {
-      this.#failWaiting(death, now);
-    }
   }
 
   /** No worker can be had: waiting tasks end with the reason. */
@@ -688,11 +533,11 @@ export class Scheduler<T extends Task, R extends Result> {
   /** Takes tasks back from a worker that another could begin at once. */
   #steal(worker: WorkerRecord<T>, state: Busy<T>, now: number): void {
     // All may have been begun: then trying again at once would go on for ever.
-    if (now < state.stolenAt + LATE_MS) return this.#wakeBy(state.stolenAt + LATE_MS);
+    if (now < state.stolenAt + LATE_MS) return this.#orders.wakeBy(state.stolenAt + LATE_MS);
     const seqs = this.#handOut.surplus(state.offered);
-    if (seqs.length === 0) return this.#wakeBy(now + LATE_MS);
+    if (seqs.length === 0) return this.#orders.wakeBy(now + LATE_MS);
     state.stolenAt = now;
-    this.#commands.push({ type: "take-back", worker: worker.id, seqs });
+    this.#orders.push({ type: "take-back", worker: worker.id, seqs });
   }
 
   /** Gives a worker as much as it should have now. False if that is nothing. */
@@ -710,66 +555,24 @@ export class Scheduler<T extends Task, R extends Result> {
     const { offered } = state;
     if (last !== undefined && overtakes(tasks[0]!, last)) {
       state.disordered = true;
-      this.#wakeBy(this.#overtookAt + LATE_MS);
+      this.#orders.wakeBy(this.#overtookAt + LATE_MS);
     }
-    this.#commands.push({ type: "offer", worker: worker.id, tasks });
+    this.#orders.push({ type: "offer", worker: worker.id, tasks });
     this.#watch(worker, now + shortest);
-    if (offered.size > 1) this.#wakeBy(this.#handOut.lookAt(offered, now));
+    if (offered.size > 1) this.#orders.wakeBy(this.#handOut.lookAt(offered, now));
     return true;
   }
 
-  /** Starts the workers that are missing. */
-  #staff(now: number): void {
-    const { size, minSize, spares, maxZombies } = this.#options;
-    const alive = this.#workers.size;
-    const extra = this.#urgent() && this.#workers.idle + this.#workers.starting === 0 ? 1 : 0;
-    const wanted = Math.min(size, Math.max(minSize, this.#workers.busy + this.#queue.size)) + spares;
-    let missing = Math.max(wanted - alive, extra);
-    if (missing <= 0) return;
-    if (this.#ending.zombies >= maxZombies) {
-      if (alive === 0 && this.#queue.size > 0) this.#failWaiting(tooManyZombies(maxZombies), now);
-      return;
-    }
-    const wait = this.#restarts.wait(now);
-    if (wait > 0) {
-      this.#wakeBy(now + wait + 1);
-      return;
-    }
-    for (; missing > 0; missing--) {
-      if (!this.#maySpawn(now)) return;
-      const { id } = this.#workers.add(this.#generation, now);
-      this.#commands.push({ type: "spawn", worker: id });
-      this.#wakeBy(now + MAX_START_MS);
-    }
-  }
-
-  /** Whether one more worker may be started now, beside those that start. */
-  #maySpawn(now: number): boolean {
-    const { maxStarting } = this.#options;
-    // Until the pool is warm what counts is to have it soon.
-    if (!this.#warm || maxStarting === Infinity) return true;
-    if (now < this.#takenOverAt + TAKE_OVER_MS) {
-      this.#wakeBy(this.#takenOverAt + TAKE_OVER_MS);
-      return false;
-    }
-    const starts = this.#workers.startsSince(now - START_MS);
-    if (starts.length < maxStarting) return true;
-    this.#wakeBy(Math.min(...starts) + START_MS);
-    return false;
-  }
-
   #tick(now: number): void {
-    this.#wake = Infinity;
+    this.#orders.woken();
     this.#tickRetries(now);
-    this.#tickStarts(now);
+    this.#staff.tick(now);
     this.#overtake(now);
     for (const worker of this.#workers.all()) {
       if (worker.state.phase !== "busy" || worker.state.offered.size <= 1) continue;
       this.#look(worker);
-      this.#wakeBy(this.#handOut.lookAt(worker.state.offered, now));
+      this.#orders.wakeBy(this.#handOut.lookAt(worker.state.offered, now));
     }
-    this.#interrupt(now);
-    this.#tickIdle(now);
   }
 
   #tickRetries(now: number): void {
@@ -777,66 +580,25 @@ export class Scheduler<T extends Task, R extends Result> {
       task.state = "queued";
       this.#queue.pushBack(task);
     }
-    if (this.#retries.size > 0) this.#wakeBy(this.#retries.dueAt);
+    if (this.#retries.size > 0) this.#orders.wakeBy(this.#retries.dueAt);
   }
-
-  /** Ends the workers that had nothing to do for long. */
-  #tickIdle(now: number): void {
-    const { minSize, size, spares, idleTimeout } = this.#options;
-    if (minSize === size || this.#closing !== undefined) return;
-    for (const worker of this.#workers.allIdle()) {
-      if (this.#workers.size <= minSize + spares) break;
-      if (worker.state.phase !== "idle") continue;
-      const at = worker.state.since + idleTimeout;
-      if (at > now) {
-        this.#wakeBy(at);
-        continue;
-      }
-      this.#retire(worker, now);
-    }
-  }
-
-  // The end
 
   #close(terminated: boolean, now: number): void {
-    if (this.#closing === undefined) this.#closing = { since: now, terminated };
-    this.#closing.terminated ||= terminated;
+    this.#staff.close(terminated, now);
     for (const task of this.#retries.drain()) this.#drop(task, CANCELLED, now);
+    if (!terminated) return;
     for (const worker of this.#workers.all()) {
       const { state } = worker;
-      if (state.phase === "idle") {
-        this.#retire(worker, now);
-      } else if (state.phase === "starting") {
-        // Nobody waits for it: it ends with the nursery.
-        this.#workers.remove(worker);
-        this.#commands.push({ type: "kill", worker: worker.id });
-      } else if (state.phase === "busy" && terminated) {
-        const [first, ...rest] = state.offered.drain();
-        if (first !== undefined) {
-          first.attempts++;
-          const ranMs = Math.max(0, now - state.since);
-          this.#settle(first, { worker: worker.id, startedAt: state.since, ranMs, begun: true }, CANCELLED);
-        }
-        for (const task of rest) this.#drop(task, CANCELLED, now);
-        this.#stop(worker, now);
+      if (state.phase !== "busy") continue;
+      const [first, ...rest] = state.offered.drain();
+      if (first !== undefined) {
+        first.attempts++;
+        const ranMs = Math.max(0, now - state.since);
+        this.#settle(first, { worker: worker.id, startedAt: state.since, ranMs, begun: true }, CANCELLED);
       }
+      for (const task of rest) this.#drop(task, CANCELLED, now);
+      this.#stop(worker, now);
     }
-  }
-
-  #finishClosing(now: number): void {
-    if (this.#closed || this.#closing === undefined) return;
-    // A worker that does not end does not hold the end of the pool.
-    const patience = this.#closing.terminated ? this.#options.killGrace + 200 : END_MS;
-    if (this.#workers.size + this.#ending.size > 0 && now < this.#closing.since + patience) {
-      this.#wakeBy(this.#closing.since + patience);
-      return;
-    }
-    this.#closed = true;
-    const left = Array.from(this.#workers.all(), ({ id }) => id);
-    for (const worker of [...left, ...this.#ending.ids]) {
-      this.#commands.push({ type: "kill", worker });
-    }
-    this.#commands.push({ type: "closed" });
   }
 }
 
@@ -850,14 +612,6 @@ function patience({ refusals, bytes }: Task): number {
   return BEGIN_MS * BEGIN_FACTOR ** refusals + bytes / BYTES_PER_MS;
 }
 
+const NOTHING = { tasks: 0, urgent: false };
 const CANCELLED: Verdict = { status: "cancelled" };
 const UNRESPONSIVE: DeathData = { reason: "exit", exitCode: null, message: "did not begin the task" };
-
-function tooManyZombies(max: number): DeathData {
-  return {
-    reason: "exit",
-    exitCode: null,
-    message:
-      `could not be started: ${max} killed workers have not ended, and no more than that are allowed (maxZombies)`,
-  };
-}

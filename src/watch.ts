@@ -16,7 +16,7 @@ export class Watch {
     this.#fire = fire;
   }
 
-  /** Fires `ms` milliseconds from `now`, or earlier where it was to fire earlier already. */
+  /** Fires at that moment, or earlier where it was to fire earlier already. */
   by(at: number, now: number): void {
     if (at >= this.#at) return;
     this.end();
