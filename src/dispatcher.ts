@@ -42,6 +42,7 @@ export class Dispatcher {
   #scheduler: Scheduler<RunTask, RunResult> | undefined;
   readonly #workers = new Map<number, PoolWorker>();
   readonly #modules: string[] = [];
+  #warned = false;
   /** Tasks that can be cancelled, by id. */
   readonly #cancellable = new Map<number, RunTask>();
   #events: Event<RunTask, RunResult>[] = [];
@@ -226,6 +227,13 @@ export class Dispatcher {
     }, Math.max(0, Math.min(at - now(), 2 ** 31 - 1)));
   }
 
+  /** Tells, once, why tasks take far longer than they run: each may cost the start of a worker. */
+  #warn(message: string): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    console.error(`multiprocess: a worker ${message}; while tasks do so, each costs the start of a worker`);
+  }
+
   // Workers
 
   #spawn(id: number): void {
@@ -330,6 +338,7 @@ export class Dispatcher {
       case "dying":
         worker.death ??= message.death;
         worker.link.leaves();
+        if (message.death.changed !== undefined) this.#warn(message.death.message);
         // Its end may not come: an exit does not always stop the code that called it.
         setTimeout(() => {
           if (this.#workers.get(worker.id) !== worker) return;

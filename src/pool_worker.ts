@@ -6,6 +6,7 @@ import type { RunTask } from "./run_task.ts";
 import type { WorkerLink } from "./runtime/port.ts";
 import { RING_WORDS } from "./runtime/shared.ts";
 import type { Result } from "./scheduling.ts";
+import { splitSpecifier } from "./task_module.ts";
 import { Watch } from "./watch.ts";
 
 /** The end of a run: a record, or a message. */
@@ -53,7 +54,11 @@ export class PoolWorker {
     const { link } = this;
     const failed: RunResult[] = [];
     if (this.#modules < modules.length) {
-      link.post({ type: "modules", from: this.#modules, specifiers: modules.slice(this.#modules) });
+      const more = modules.slice(this.#modules).map((specifier) => ({
+        specifier,
+        ...splitSpecifier(specifier),
+      }));
+      link.post({ type: "modules", from: this.#modules, modules: more });
       this.#modules = modules.length;
     }
     const at = now();

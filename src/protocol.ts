@@ -41,6 +41,8 @@ export interface DeathData {
   exitCode: number | null;
   /** What nobody caught. */
   error?: ErrorData;
+  /** The global that a task had changed. */
+  changed?: string;
   /** What happened, as the end of a sentence that begins with "the worker". */
   message: string;
 }
@@ -187,10 +189,18 @@ export type FromNursery =
   /** A message that a child process cannot be sent. */
   | { type: "undeliverable"; worker: number; seq: number; error: ErrorData };
 
+/** A task module. Its specifier comes taken apart: in a worker, tasks may have patched what that needs. */
+export interface ModuleData {
+  specifier: string;
+  url: string;
+  /** The name of the export, where the specifier names one. */
+  exported: string | undefined;
+}
+
 /** From the dispatcher to a worker. A bare buffer: records of runs, each with the number it has on this worker. */
 export type ToWorker =
   | ArrayBuffer
-  | { type: "modules"; from: number; specifiers: string[] }
+  | { type: "modules"; from: number; modules: ModuleData[] }
   | { type: "run-one"; seq: number; id: number; attempt: number; module: number; args: unknown[] | undefined }
   /** Aborts the `signal` of the task, if it still runs. */
   | { type: "abort"; seq: number }

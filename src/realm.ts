@@ -9,6 +9,13 @@
 const ObjectPrototype = Object.prototype;
 const ArrayPrototype = Array.prototype;
 const isExtensible = Object.isExtensible;
+const prototypeOf = Object.getPrototypeOf;
+const ArrayIteratorPrototype: Iterator<unknown> = prototypeOf([][Symbol.iterator]());
+const GeneratorPrototype: Generator = prototypeOf(prototypeOf((function* () {})()));
+const AsyncGeneratorPrototype: AsyncGenerator = prototypeOf(prototypeOf((async function* () {})()));
+
+/** `Error`, as the types of Deno do not have it. */
+type Stackable = { prepareStackTrace?: unknown };
 
 /**
  * The globals that the language itself and nearly all code lean on. Not those that tools replace for good reasons, such
@@ -25,6 +32,9 @@ function look(): unknown[] {
     Array.isArray,
     ArrayPrototype.push,
     ArrayPrototype[Symbol.iterator],
+    ArrayIteratorPrototype.next,
+    GeneratorPrototype.next,
+    AsyncGeneratorPrototype.next,
     String,
     Map,
     Map.prototype.get,
@@ -35,7 +45,9 @@ function look(): unknown[] {
     Promise.prototype.then,
     Promise.prototype.constructor,
     Error,
+    (Error as Stackable).prepareStackTrace,
     TypeError,
+    DOMException,
     Reflect,
     Reflect.apply,
     ArrayBuffer,
@@ -53,43 +65,104 @@ function look(): unknown[] {
   ];
 }
 
-/** Whether `look`, whose order this follows, would give the same: not called, as it makes a list before every task. */
-function unchanged(before: readonly unknown[]): boolean {
+/** What `look` looks at, in its order. */
+const NAMES = [
+  "Object",
+  "Object.keys",
+  "Object.defineProperty",
+  "Function.prototype.call",
+  "Function.prototype.apply",
+  "Array",
+  "Array.isArray",
+  "Array.prototype.push",
+  "Array.prototype[Symbol.iterator]",
+  "next() of array iterators",
+  "next() of generators",
+  "next() of async generators",
+  "String",
+  "Map",
+  "Map.prototype.get",
+  "Map.prototype.set",
+  "Set",
+  "WeakMap",
+  "Promise",
+  "Promise.prototype.then",
+  "Promise.prototype.constructor",
+  "Error",
+  "Error.prepareStackTrace",
+  "TypeError",
+  "DOMException",
+  "Reflect",
+  "Reflect.apply",
+  "ArrayBuffer",
+  "Uint8Array",
+  "Int32Array",
+  "Atomics",
+  "Atomics.load",
+  "Atomics.compareExchange",
+  "MessagePort",
+  "MessagePort.prototype.postMessage",
+  "setTimeout",
+  "clearTimeout",
+  "queueMicrotask",
+  "structuredClone",
+];
+
+/** From here on they are the tasks' own: tools wrap them, and what the pool needs of them it took when it was loaded. */
+const FIRST_OF_TASKS = NAMES.indexOf("setTimeout");
+
+/**
+ * The name of the first that `look`, whose order this follows, would give otherwise: not called, as it makes a list
+ * before every task.
+ */
+function changed(before: readonly unknown[]): string | undefined {
   let i = 0;
-  return before[i++] === Object &&
-    before[i++] === Object.keys &&
-    before[i++] === Object.defineProperty &&
-    before[i++] === Function.prototype.call &&
-    before[i++] === Function.prototype.apply &&
-    before[i++] === Array &&
-    before[i++] === Array.isArray &&
-    before[i++] === ArrayPrototype.push &&
-    before[i++] === ArrayPrototype[Symbol.iterator] &&
-    before[i++] === String &&
-    before[i++] === Map &&
-    before[i++] === Map.prototype.get &&
-    before[i++] === Map.prototype.set &&
-    before[i++] === Set &&
-    before[i++] === WeakMap &&
-    before[i++] === Promise &&
-    before[i++] === Promise.prototype.then &&
-    before[i++] === Promise.prototype.constructor &&
-    before[i++] === Error &&
-    before[i++] === TypeError &&
-    before[i++] === Reflect &&
-    before[i++] === Reflect.apply &&
-    before[i++] === ArrayBuffer &&
-    before[i++] === Uint8Array &&
-    before[i++] === Int32Array &&
-    before[i++] === Atomics &&
-    before[i++] === Atomics.load &&
-    before[i++] === Atomics.compareExchange &&
-    before[i++] === MessagePort &&
-    before[i++] === MessagePort.prototype.postMessage &&
-    before[i++] === setTimeout &&
-    before[i++] === clearTimeout &&
-    before[i++] === queueMicrotask &&
-    before[i++] === structuredClone;
+  try {
+    return before[i++] === Object &&
+        before[i++] === Object.keys &&
+        before[i++] === Object.defineProperty &&
+        before[i++] === Function.prototype.call &&
+        before[i++] === Function.prototype.apply &&
+        before[i++] === Array &&
+        before[i++] === Array.isArray &&
+        before[i++] === ArrayPrototype.push &&
+        before[i++] === ArrayPrototype[Symbol.iterator] &&
+        before[i++] === ArrayIteratorPrototype.next &&
+        before[i++] === GeneratorPrototype.next &&
+        before[i++] === AsyncGeneratorPrototype.next &&
+        before[i++] === String &&
+        before[i++] === Map &&
+        before[i++] === Map.prototype.get &&
+        before[i++] === Map.prototype.set &&
+        before[i++] === Set &&
+        before[i++] === WeakMap &&
+        before[i++] === Promise &&
+        before[i++] === Promise.prototype.then &&
+        before[i++] === Promise.prototype.constructor &&
+        before[i++] === Error &&
+        before[i++] === (Error as Stackable).prepareStackTrace &&
+        before[i++] === TypeError &&
+        before[i++] === DOMException &&
+        before[i++] === Reflect &&
+        before[i++] === Reflect.apply &&
+        before[i++] === ArrayBuffer &&
+        before[i++] === Uint8Array &&
+        before[i++] === Int32Array &&
+        before[i++] === Atomics &&
+        before[i++] === Atomics.load &&
+        before[i++] === Atomics.compareExchange &&
+        before[i++] === MessagePort &&
+        before[i++] === MessagePort.prototype.postMessage &&
+        before[i++] === setTimeout &&
+        before[i++] === clearTimeout &&
+        before[i++] === queueMicrotask &&
+        before[i++] === structuredClone
+      ? undefined
+      : NAMES[i - 1];
+  } catch {
+    // It is gone, or is not to be read.
+    return NAMES[i - 1];
+  }
 }
 
 /** Names that every object and array would seem to have, to the dismay of whoever looks for them. */
@@ -110,13 +183,26 @@ export class Realm {
     this.#before = look();
   }
 
-  /** True if a task has changed what others count on. */
-  get spoilt(): boolean {
+  /**
+   * A module was loaded, and may have wrapped timers, which is meant for all its tasks: else each would cost a worker.
+   * What a task does to them later is not.
+   */
+  acceptTimers(): void {
     try {
-      return polluted() || !unchanged(this.#before);
+      const wrapped = look();
+      for (let i = FIRST_OF_TASKS; i < wrapped.length; i++) this.#before[i] = wrapped[i];
     } catch {
-      // A name that is gone.
-      return true;
+      // Something is gone: `spoilt` will tell.
     }
+  }
+
+  /** What a task has changed of that which others count on; undefined for nothing. */
+  get spoilt(): string | undefined {
+    try {
+      if (!polluted()) return changed(this.#before);
+    } catch {
+      // A proxy is among the prototypes now.
+    }
+    return "Object.prototype or Array.prototype";
   }
 }

@@ -14,6 +14,7 @@ const PromiseClass = Promise;
 const setTimer = setTimeout;
 const clearTimer = clearTimeout;
 const abort = AbortController.prototype.abort;
+const signalOf = Object.getOwnPropertyDescriptor(AbortController.prototype, "signal")!.get!;
 
 /** Progress is told at most once in this many milliseconds; values in between give way to the last. */
 const PROGRESS_MS = 10;
@@ -68,7 +69,7 @@ export class RunningTask implements TaskContext {
   get signal(): AbortSignal {
     this.#controller ??= new AbortControllerClass();
     if (this.#aborted) apply(abort, this.#controller, []);
-    return this.#controller.signal;
+    return apply(signalOf, this.#controller, []);
   }
 
   progress(value: unknown): void {

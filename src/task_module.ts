@@ -23,10 +23,16 @@ export interface Target {
 export function splitSpecifier(specifier: string): { url: string; exported: string | undefined } {
   const hash = specifier.indexOf("#");
   if (hash < 0) return { url: specifier, exported: undefined };
-  return {
-    url: specifier.slice(0, hash),
-    exported: decodeURIComponent(specifier.slice(hash + 1)) || undefined,
-  };
+  return { url: specifier.slice(0, hash), exported: decode(specifier.slice(hash + 1)) || undefined };
+}
+
+function decode(fragment: string): string {
+  try {
+    return decodeURIComponent(fragment);
+  } catch {
+    // No module has an export of this name: loading it tells so.
+    return fragment;
+  }
 }
 
 /**

@@ -11,11 +11,18 @@ import { setImmediate } from "node:timers";
 import { Buffer, decode } from "./codec.ts";
 import { describeError } from "./error_data.ts";
 import { now } from "./now.ts";
-import { type FromWorker, PROTOCOL_VERSION, type ResultData, RESULTS, type ToWorker } from "./protocol.ts";
+import {
+  type FromWorker,
+  type ModuleData,
+  PROTOCOL_VERSION,
+  type ResultData,
+  RESULTS,
+  type ToWorker,
+} from "./protocol.ts";
 import { Realm } from "./realm.ts";
 import { RecordWriter, ResultRecord, RunRecord } from "./records.ts";
 import { drive, isGenerator, type RunId, RunningTask } from "./running_task.ts";
-import { callbackBits, findTarget, splitSpecifier, type Target } from "./task_module.ts";
+import { callbackBits, findTarget, type Target } from "./task_module.ts";
 import { transferOf } from "./transfer.ts";
 import { refuseLossy } from "./lossy.ts";
 
@@ -56,7 +63,7 @@ interface Run extends RunId {
 type Loaded = { target: Target; bits: number } | { message: string; thrown: unknown; caused: boolean };
 
 interface ModuleEntry {
-  specifier: string;
+  data: ModuleData;
   loaded: Loaded | undefined;
 }
 
@@ -147,8 +154,8 @@ export class TaskRunner {
         if (heapUsed() > 0.9 * this.#memoryLimit * MIB) this.#outOfMemory();
         return false;
       case "modules":
-        for (let i = 0; i < message.specifiers.length; i++) {
-          this.#modules[message.from + i] = { specifier: message.specifiers[i]!, loaded: undefined };
+        for (let i = 0; i < message.modules.length; i++) {
+          this.#modules[message.from + i] = { data: message.modules[i]!, loaded: undefined };
         }
         return false;
       case "run-one": {
@@ -197,7 +204,8 @@ export class TaskRunner {
   #loop(): void {
     for (;;) {
       // Before a task is claimed, not only after one: what a task leaves behind may change the globals while idle.
-      if (this.#realm.spoilt) return this.#retire();
+      const changed = this.#realm.spoilt;
+      if (changed !== undefined) return this.#retire(changed);
       const run = this.#first;
       if (run === undefined) break;
       this.#first = run.next;
@@ -221,7 +229,7 @@ export class TaskRunner {
   async #load(entry: ModuleEntry, run: Run): Promise<void> {
     // The dispatcher is to hear of what is done before this takes its time.
     this.#tell();
-    const { url, exported } = splitSpecifier(entry.specifier);
+    const { specifier, url, exported } = entry.data;
     let namespace: Record<string, unknown> | undefined;
     try {
       namespace = await import(url);
@@ -229,9 +237,10 @@ export class TaskRunner {
       entry.loaded = { target, bits: callbackBits(target) };
     } catch (thrown) {
       entry.loaded = namespace === undefined
-        ? { message: `Cannot load ${entry.specifier}`, thrown, caused: true }
-        : { message: `Cannot run ${entry.specifier}: ${(thrown as Error).message}`, thrown, caused: false };
+        ? { message: `Cannot load ${specifier}`, thrown, caused: true }
+        : { message: `Cannot run ${specifier}: ${(thrown as Error).message}`, thrown, caused: false };
     }
+    this.#realm.acceptTimers();
     const { loaded } = entry;
     // A module that could not be loaded is imported again for the next task: it may have been mended.
     if (!("target" in loaded)) entry.loaded = undefined;
@@ -363,11 +372,11 @@ export class TaskRunner {
   }
 
   /** Ends this worker, of which a task has changed what other tasks count on. Its results are told before. */
-  #retire(): void {
+  #retire(changed: string): void {
     this.#retired = true;
     this.#tell();
-    const message = "was replaced, because a task had changed its globals";
-    this.#seat.post({ type: "dying", death: { reason: "exit", exitCode: 0, message } });
+    const message = `was replaced, because a task had changed its globals (${changed})`;
+    this.#seat.post({ type: "dying", death: { reason: "exit", exitCode: 0, changed, message } });
     this.#seat.exit();
   }
 

@@ -3,6 +3,9 @@ import { types } from "node:util";
 /** Marks a value to be moved; a registered symbol, so that it works across copies of this module. */
 const MARK = Symbol.for("@cm/multiprocess.transfer");
 
+// Taken when this is loaded: in a worker a task may patch it.
+const hasOwn = Object.hasOwn;
+
 /** A value and the buffers in it that are moved. */
 interface Transfer {
   readonly [MARK]: true;
@@ -36,7 +39,8 @@ export function transfer<T>(value: T, buffers: ArrayBuffer[]): T {
 
 /** What was marked by {@linkcode transfer}; undefined for any other value. */
 export function transferOf(value: unknown): { value: unknown; buffers: ArrayBuffer[] } | undefined {
-  return typeof value === "object" && value !== null && (value as Transfer)[MARK] === true
+  // Its own: a task may have given one to all objects.
+  return typeof value === "object" && value !== null && hasOwn(value, MARK)
     ? value as unknown as Transfer
     : undefined;
 }

@@ -1,14 +1,16 @@
 /** Tasks that harm the worker they run on × thread and process: their own outcome may be wrong, never another's. */
 import { assert, assertEquals } from "@std/assert";
-import { InfoTask, MultiProcess } from "../../mod.ts";
+import { fromFileUrl } from "@std/path";
+import { InfoTask, MultiProcess, type TaskContext } from "../../mod.ts";
+import { splitSpecifier } from "../../src/task_module.ts";
 import * as cheat from "../fixtures/cheat.ts";
-import { fixture, until } from "../helpers.ts";
+import { fixture, inline, until } from "../helpers.ts";
 
 const LIMIT = 500;
 const EVIL = Object.keys(cheat).filter((name) => name !== "pollutesLater" && name !== "reaches");
 
 /** These return like any other task: only their worker is lost. Deno cannot post without the iterator of arrays. */
-const KEEPS = /^(patches(?!Iterator)|freezes|deletes|pollutesThen$)/;
+const KEEPS = /^(patches(?!Iterator)|freezes|deletes|pollutesThen$|pollutesMark$)/;
 
 const plain = (name: string, timeout: number, ...args: unknown[]) =>
   new InfoTask(fixture(`tasks.ts#${name}`), timeout, ...args);
@@ -21,19 +23,28 @@ function pushPlain(mp: MultiProcess): () => Promise<void> {
   const small = mp.push(plain("echo", 20_000, object));
   const large = mp.push(plain("echo", 20_000, map));
   const later = mp.push(plain("sleep", 20_000, 3, object));
+  const yielding = mp.push(plain("yieldTo", 20_000, 3));
+  const knowing = mp.push(plain("context", 20_000));
+  const lossy = mp.push(plain("give", 20_000, "url"));
   const failing = mp.push(plain("fail", 20_000, "as asked"));
   const hanging = mp.push(plain("spin", 100));
   const last = mp.push(plain("add", 20_000, 1, 2));
   return async () => {
     const values: unknown[] = [];
-    for (const outcome of await Promise.all([sum, small, large, later, last])) {
+    for (const outcome of await Promise.all([sum, small, large, later, yielding, last])) {
       assert(outcome.status === "ok", outcome.status === "ok" ? "" : outcome.error.message);
       values.push(outcome.value);
     }
-    assertEquals(values, [42, object, map, object, 3]);
+    assertEquals(values, [42, object, map, object, "all", 3]);
+    const { value: known } = await knowing as { value: TaskContext["signal"] };
+    assertEquals(known.aborted, false);
+    const refused = await lossy;
+    assert(refused.status === "failed");
+    assertEquals(refused.error.name, "DataCloneError", refused.error.message);
     const failed = await failing;
     assert(failed.status === "failed");
     assertEquals([failed.error.constructor, failed.error.message], [TypeError, "as asked"]);
+    assert(failed.error.stack?.includes("tasks.ts"), failed.error.stack);
     const hung = await hanging;
     assertEquals(hung.status, "timed-out");
     assert(hung.ranMs >= 99 && hung.ranMs < 350, `ran ${hung.ranMs} ms`);
@@ -54,7 +65,7 @@ for (const isolation of ["thread", "process"] as const) {
           const callbacks = { callback: count, errorCallback: count };
           const evil = mp.push(new InfoTask(fixture(`cheat.ts#${name}`), LIMIT), callbacks);
           const assertPlain = pushPlain(mp);
-          pushed += 8;
+          pushed += 11;
           const { ranMs, status } = await evil;
           if (KEEPS.test(name)) assertEquals(status, "ok");
           assert(ranMs <= LIMIT + 250, `ran ${ranMs} ms`);
@@ -81,6 +92,12 @@ for (const isolation of ["thread", "process"] as const) {
     }
   });
 }
+
+Deno.test("splitSpecifier() takes a fragment that is no percent-encoding as it is", () => {
+  assertEquals(splitSpecifier("file:///a.ts#100%"), { url: "file:///a.ts", exported: "100%" });
+  assertEquals(splitSpecifier("file:///a.ts#a%20b"), { url: "file:///a.ts", exported: "a b" });
+  assertEquals(splitSpecifier("file:///a.ts#"), { url: "file:///a.ts", exported: undefined });
+});
 
 Deno.test("a worker that is spoilt while it is idle runs no other task", async () => {
   const mp = new MultiProcess({ size: 1, isolation: "thread" });
@@ -114,3 +131,44 @@ for (const name of ["slowToRead", "slowGlobal"]) {
     }
   });
 }
+
+Deno.test("a module that wraps timers, as tools do, costs no worker; one that wraps promises is told of, once", async () => {
+  const wraps = (what: string) =>
+    `globalThis.${what} = ((real) => class extends real {})(globalThis.${what});`;
+  const timers = `for (const name of ["setTimeout", "clearTimeout", "queueMicrotask", "structuredClone"]) {
+    globalThis[name] = ((real) => (...args) => real(...args))(globalThis[name]);
+  }`;
+  const source = fixture("../../mod.ts");
+  const run = async (module: string) => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "--quiet",
+        "--config",
+        fromFileUrl(fixture("../../deno.json")),
+        inline(`
+        import { InfoTask, MultiProcess } from ${JSON.stringify(source)};
+        const mp = new MultiProcess({ size: 1, maxRestarts: 100 });
+        await mp.start();
+        const task = new InfoTask(${JSON.stringify(inline(module + "export default () => 7;"))}, 10_000);
+        for (let i = 0; i < 5; i++) if (await mp.run(task) !== 7) throw 1;
+        const { spawned } = await mp.stats();
+        await mp.stop();
+        console.log(spawned);
+      `),
+      ],
+      env: { NO_COLOR: "1" },
+    }).output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    return [Number(new TextDecoder().decode(stdout)), new TextDecoder().decode(stderr)] as const;
+  };
+  assertEquals(await run(timers), [2, ""]);
+  const [spawned, told] = await run(wraps("Promise"));
+  assert(spawned > 5, `${spawned} workers`);
+  assertEquals(
+    told,
+    "multiprocess: a worker was replaced, because a task had changed its globals (Promise); " +
+      "while tasks do so, each costs the start of a worker\n",
+  );
+});
