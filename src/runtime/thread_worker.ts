@@ -11,9 +11,18 @@ import { type Seat, TaskRunner } from "../task_runner.ts";
 import { SharedSeat } from "./shared.ts";
 import type { ThreadData } from "./thread.ts";
 
+/** Deno's types lack it. */
+interface Locks {
+  request(name: string, held: () => Promise<void>): Promise<void>;
+  query(): Promise<Record<"held" | "pending", { name: string }[]>>;
+}
+
+const LOCK_PREFIX = "multiprocess-";
+
 const data = workerData as ThreadData;
 const port = data.port as unknown as NodePort;
 const { memory, initializer, memoryLimit } = data;
+const { locks } = navigator as unknown as { locks?: Locks };
 // Tasks can import `workerData` too, and have no business with the port.
 data.port = data.memory = undefined;
 
@@ -130,19 +139,46 @@ port.on("message", (message: ToWorker) => {
   if (!leaving) runner.receive(message);
 });
 
+const held = holdLock();
+hideLocks();
+await held;
+await runner.start(initializer);
+
 /**
  * From 2.9.4 on Deno interrupts code of a worker only while the worker holds a Web Lock. Held for the whole life;
  * its name is the worker's own, so nobody waits for it. Older versions have no locks: then this is skipped.
  */
-await new Promise<void>((ready) => {
-  const { locks } = navigator as unknown as {
-    locks?: { request(name: string, held: () => Promise<void>): Promise<void> };
-  };
-  if (locks === undefined) return ready();
-  void locks.request(`multiprocess-${crypto.randomUUID()}`, () => {
-    ready();
-    return new Promise(() => {});
+function holdLock(): Promise<void> {
+  return new Promise((ready, fail) => {
+    if (locks === undefined) return ready();
+    const request = locks.request.bind(locks);
+    const uuid = crypto.randomUUID.bind(crypto);
+    const forever = new Promise<void>(() => {});
+    const hold = async () => {
+      let held = false;
+      try {
+        await request(LOCK_PREFIX + uuid(), () => {
+          held = true;
+          ready();
+          return forever;
+        });
+      } catch (error) {
+        if (!held) return fail(error);
+        // Stolen: code of this process that is no task of ours can see all its locks, and take them.
+        void hold();
+      }
+    };
+    void hold();
   });
-});
+}
 
-await runner.start(initializer);
+/** Tasks do not see the locks of the pool, which are those of the whole process, and so cannot steal them. */
+function hideLocks(): void {
+  if (locks === undefined) return;
+  const query = locks.query.bind(locks);
+  const foreign = ({ name }: { name: string }) => !name.startsWith(LOCK_PREFIX);
+  Object.getPrototypeOf(locks).query = async () => {
+    const { held, pending } = await query();
+    return { held: held.filter(foreign), pending: pending.filter(foreign) };
+  };
+}

@@ -4,10 +4,12 @@ import { fromFileUrl } from "@std/path";
 import { InfoTask, MultiProcess, type TaskContext } from "../../mod.ts";
 import { splitSpecifier } from "../../src/task_module.ts";
 import * as cheat from "../fixtures/cheat.ts";
-import { fixture, inline, until } from "../helpers.ts";
+import { fixture, inline, until, withPool } from "../helpers.ts";
 
 const LIMIT = 500;
-const EVIL = Object.keys(cheat).filter((name) => name !== "pollutesLater" && name !== "reaches");
+const EVIL = Object.keys(cheat).filter((name) =>
+  !["pollutesLater", "reaches", "holdsLock", "locks"].includes(name)
+);
 
 /** These return like any other task: only their worker is lost. Deno cannot post without the iterator of arrays. */
 const KEEPS = /^(patches(?!Iterator)|freezes|deletes|pollutesThen$|pollutesMark$)/;
@@ -171,4 +173,39 @@ Deno.test("a module that wraps timers, as tools do, costs no worker; one that wr
     "multiprocess: a worker was replaced, because a task had changed its globals (Promise); " +
       "while tasks do so, each costs the start of a worker\n",
   );
+});
+
+/** Locks of the whole process, the pool's among them; `undefined` before Deno 2.9. */
+const { locks } = navigator as unknown as { locks?: typeof cheat.locks };
+
+Deno.test({
+  name: "a task sees no lock of the pool, and has its own",
+  ignore: locks === undefined,
+  async fn() {
+    await withPool({ size: 2, spares: 0, isolation: "thread" }, async (mp) => {
+      assertEquals(await mp.run(new InfoTask(fixture("cheat.ts#holdsLock"), 10_000, "mine")), ["mine"]);
+    });
+  },
+});
+
+Deno.test({
+  name: "a worker whose lock is stolen loses no task, and is interrupted as before",
+  ignore: locks === undefined,
+  async fn() {
+    await withPool({ size: 2, spares: 0, isolation: "thread" }, async (mp) => {
+      const name = (await locks!.query()).held.map(({ name }) => name);
+      assertEquals(name.length, 2);
+      const beside = [mp.push(plain("sleep", 20_000, 300, 1)), mp.push(plain("sleep", 20_000, 300, 2))];
+      await until(async () => (await mp.stats()).running === 2, 5_000, "both run");
+      await Promise.all(name.map((each) => locks!.request(each, { steal: true }, () => {})));
+      for (const outcome of await Promise.all(beside)) assertEquals(outcome.status, "ok");
+      const before = (await mp.stats()).spawned;
+      const hanging = [mp.push(plain("spin", 100)), mp.push(plain("spin", 100))];
+      for (const outcome of await Promise.all(hanging)) assertEquals(outcome.status, "timed-out");
+      await until(async () => (await mp.stats()).workers.idle === 2, 10_000, "both are replaced");
+      await until(async () => (await mp.stats()).workers.stopping === 0, 10_000, "their threads have ended");
+      const { spawned, zombies } = await mp.stats();
+      assertEquals([spawned, zombies], [before + 2, 0]);
+    });
+  },
 });
