@@ -1,7 +1,15 @@
+import { deadline } from "@std/async";
+import { TaskLoadError } from "./errors.ts";
+import { type InfoTask, MAX_DELAY } from "./info_task.ts";
 import type { ErrorOutcome, OkOutcome, Outcome } from "./outcome.ts";
-import type { CheckedPushOptions } from "./options.ts";
+import { neverRan, shortName } from "./outcome_error.ts";
+import type { CheckedPushOptions, PoolOptions } from "./options.ts";
 import { HAS_CALLBACK, HAS_ERROR_CALLBACK } from "./protocol.ts";
 import { findTarget, splitSpecifier, type Target } from "./task_module.ts";
+import { isThenable } from "./thenable.ts";
+
+/** Modules whose callbacks are known are forgotten beyond that many: asking again is always possible but at the end. */
+const MAX_KNOWN = 1_000;
 
 /** Asks a worker which callbacks a module has. */
 type Inspect = (specifier: string) => Promise<number>;
@@ -11,20 +19,20 @@ type Callback = (value: never, outcome: never) => unknown;
 /** Fires callbacks in the entry, and keeps what they throw from harming anything. */
 export class Callbacks {
   readonly #inspect: Inspect;
-  readonly #onError: (error: unknown, outcome: Outcome) => void;
+  readonly #options: Pick<PoolOptions, "onCallbackError" | "name" | "loadTimeout">;
   /** Imported modules, by specifier; promises while they are being imported. */
   readonly #targets = new Map<string, Target | Promise<Target>>();
+  /** Which callbacks modules have that have any. */
+  readonly #known = new Map<string, number>();
+  #lastKnown = "";
+  readonly #closing = new AbortController();
   #running = 0;
   #errors = 0;
   #idle: PromiseWithResolvers<void> | undefined;
 
-  constructor(
-    inspect: Inspect,
-    onError: ((error: unknown, outcome: Outcome) => void) | undefined,
-    name: string,
-  ) {
+  constructor(inspect: Inspect, options: Pick<PoolOptions, "onCallbackError" | "name" | "loadTimeout">) {
     this.#inspect = inspect;
-    this.#onError = onError ?? ((error, outcome) => printError(name, error, outcome));
+    this.#options = options;
   }
 
   /** How many callbacks threw, rejected, or could not be imported. */
@@ -39,11 +47,24 @@ export class Callbacks {
     await this.#idle.promise;
   }
 
+  /** Waits for no module any more that is being imported. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  /** Remembers which callbacks a module has: when the pool is terminated, no worker can be asked. */
+  learn(specifier: string, bits: number): void {
+    if (specifier === this.#lastKnown) return;
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(specifier, bits);
+    this.#lastKnown = specifier;
+  }
+
   /**
    * Fires the callback that the outcome calls for, if there is one: at once, unless the module has to be looked at or
    * imported first.
    *
-   * @param bits Which callbacks the module has; undefined if no worker has loaded it.
+   * @param bits Which callbacks the module has; undefined if the worker did not load it.
    * @returns Undefined if it was called; else resolves when it has been.
    */
   fire(
@@ -51,11 +72,14 @@ export class Callbacks {
     options: CheckedPushOptions | undefined,
     bits: number | undefined,
   ): Promise<void> | undefined {
+    const { specifier } = outcome.task;
+    if (bits === undefined) bits = this.#known.get(specifier);
+    else if (bits !== 0) this.learn(specifier, bits);
     const closure = outcome.status === "ok" ? options?.callback : options?.errorCallback;
     if (closure !== undefined) {
       this.#call(closure as Callback, outcome);
     } else if (bits === undefined || bits & (outcome.status === "ok" ? HAS_CALLBACK : HAS_ERROR_CALLBACK)) {
-      const target = bits === undefined ? undefined : this.#targets.get(outcome.task.specifier);
+      const target = bits === undefined ? undefined : this.#targets.get(specifier);
       if (target === undefined || target instanceof Promise) {
         return this.#fireLater(outcome, bits);
       }
@@ -64,13 +88,64 @@ export class Callbacks {
     return undefined;
   }
 
-  /** Counts and reports what a callback threw. */
-  report(error: unknown, outcome: Outcome): void {
-    this.#errors++;
+  /**
+   * Hands on what a task reported.
+   *
+   * @returns Undefined if it was taken; else resolves when it has been.
+   */
+  progress(
+    onProgress: NonNullable<CheckedPushOptions["onProgress"]>,
+    value: unknown,
+    task: InfoTask,
+    taskId: number,
+  ): Promise<void> | undefined {
     try {
-      this.#onError(error, outcome);
+      const taken = onProgress(value, task);
+      if (isThenable(taken)) return this.#taking(taken, task, taskId);
+    } catch (error) {
+      this.#report(error, progressing(task, taskId), "onProgress");
+    }
+    return undefined;
+  }
+
+  async #taking(taken: PromiseLike<unknown>, task: InfoTask, taskId: number): Promise<void> {
+    this.#running++;
+    try {
+      await taken;
+    } catch (error) {
+      this.#report(error, progressing(task, taskId), "onProgress");
+    } finally {
+      this.#done();
+    }
+  }
+
+  /** Counts and reports what a callback threw. */
+  #report(
+    error: unknown,
+    outcome: Outcome,
+    what = outcome.status === "ok" ? "callback" : "errorCallback",
+  ): void {
+    this.#errors++;
+    const { onCallbackError, name } = this.#options;
+    try {
+      if (onCallbackError === undefined) {
+        return printError(`${name}: the ${what} of task ${outcome.taskId}`, error);
+      }
+      const reported = onCallbackError(error, outcome);
+      if (isThenable(reported)) void this.#reporting(reported);
     } catch (thrown) {
-      console.error("multiprocess: onCallbackError itself threw:", thrown);
+      printError(`${name}: onCallbackError itself`, thrown);
+    }
+  }
+
+  async #reporting(reported: PromiseLike<unknown>): Promise<void> {
+    this.#running++;
+    try {
+      await reported;
+    } catch (thrown) {
+      printError(`${this.#options.name}: onCallbackError itself`, thrown);
+    } finally {
+      this.#done();
     }
   }
 
@@ -79,25 +154,43 @@ export class Callbacks {
     try {
       const has = bits ?? await this.#inspect(outcome.task.specifier);
       if (has & (outcome.status === "ok" ? HAS_CALLBACK : HAS_ERROR_CALLBACK)) {
-        this.#callModule(await this.#import(outcome.task.specifier), outcome);
+        this.#callModule(await this.#import(outcome.task), outcome);
       }
     } catch (error) {
-      this.report(error, outcome);
+      this.#report(error, outcome);
     } finally {
       this.#done();
     }
   }
 
-  #import(specifier: string): Target | Promise<Target> {
+  #import(task: InfoTask): Target | Promise<Target> {
+    const { specifier } = task;
     const known = this.#targets.get(specifier);
     if (known !== undefined) return known;
     const importing = importTarget(specifier);
-    this.#targets.set(specifier, importing);
+    const bounded = this.#bounded(importing, task);
+    this.#targets.set(specifier, bounded);
+    // One that is late may still come; one that failed may be tried again.
     importing.then(
       (target) => this.#targets.set(specifier, target),
       () => this.#targets.delete(specifier),
     );
-    return importing;
+    return bounded;
+  }
+
+  /** A module that hangs here must not hold the pool. */
+  async #bounded(importing: Promise<Target>, task: InfoTask): Promise<Target> {
+    const { loadTimeout } = this.#options;
+    try {
+      await deadline(Promise.allSettled([importing]), Math.min(loadTimeout, MAX_DELAY), this.#closing);
+    } catch (cause) {
+      const how = this.#closing.signal.aborted
+        ? "when the pool ended"
+        : `after ${loadTimeout} ms (loadTimeout)`;
+      const message = `Cannot call back ${shortName(task)}: its module was still loading in the entry ${how}`;
+      throw new TaskLoadError(message, { task, cause });
+    }
+    return await importing;
   }
 
   #callModule(target: Target, outcome: Outcome): void {
@@ -111,7 +204,7 @@ export class Callbacks {
       const result = callback(argument as never, outcome as never);
       if (isThenable(result)) void this.#await(result, outcome);
     } catch (error) {
-      this.report(error, outcome);
+      this.#report(error, outcome);
     }
   }
 
@@ -120,7 +213,7 @@ export class Callbacks {
     try {
       await result;
     } catch (error) {
-      this.report(error, outcome);
+      this.#report(error, outcome);
     } finally {
       this.#done();
     }
@@ -138,13 +231,18 @@ async function importTarget(specifier: string): Promise<Target> {
   return findTarget(await import(url), exported);
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null &&
-    typeof (value as PromiseLike<unknown>).then === "function";
+/** What `onCallbackError` is told of a task that goes on. */
+function progressing(task: InfoTask, taskId: number): Outcome {
+  const error = new Error("The task has not ended: its onProgress threw");
+  return { status: "failed", error, ...neverRan(task, taskId) };
 }
 
-function printError(name: string, error: unknown, outcome: Outcome): void {
-  const which = outcome.status === "ok" ? "callback" : "errorCallback";
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  console.error(`${name}: the ${which} of task ${outcome.taskId} threw ${text}`);
+function printError(what: string, error: unknown): void {
+  let text = "something that cannot be shown";
+  try {
+    text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  } catch {
+    // It has no way to be a string.
+  }
+  console.error(`${what} threw ${text}`);
 }

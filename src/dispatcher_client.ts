@@ -44,7 +44,7 @@ export interface DispatcherEvents {
     value: unknown,
   ): void;
   outcome(outcome: OutcomeData): void;
-  message(message: Exclude<ToEntry, ArrayBuffer | { type: "outcome" }>): void;
+  message(message: Exclude<ToEntry, ArrayBuffer | { type: "outcome" | "told" }>): void;
   /** The dispatcher, or the nursery, has died. */
   died(error: unknown): void;
 }
@@ -66,6 +66,9 @@ export class DispatcherClient {
   #sliceEnd = 0;
   #lastSpecifier = "";
   #lastModule = -1;
+  readonly #told = Promise.withResolvers<void>();
+  readonly #closed = Promise.withResolvers<void>();
+  #ended = false;
 
   constructor(options: DispatcherOptions, name: string, events: DispatcherEvents) {
     this.#events = events;
@@ -125,8 +128,28 @@ export class DispatcherClient {
     this.#dispatcher.postMessage(buffer, [buffer]);
   }
 
-  /** Ends both threads and all workers, whatever they do. */
+  /** Resolves when all workers have ended, or the dispatcher has. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /** Has the workers end when all tasks have. See `closed`. */
+  stop(): Promise<void> {
+    this.post({ type: "stop" });
+    return this.closed;
+  }
+
+  /** Has all workers killed; resolves when it is known which tasks were running. See `closed`. */
+  terminate(): Promise<void> {
+    this.post({ type: "terminate" });
+    return this.#told.promise;
+  }
+
+  /** Ends both threads and all workers, whatever they do. Nothing is told any more. */
   async end(): Promise<void> {
+    this.#ended = true;
+    this.#told.resolve();
+    this.#closed.resolve();
     this.#dispatcher.terminate();
     const ended = Promise.withResolvers<void>();
     this.#nursery.onmessage = () => ended.resolve();
@@ -194,6 +217,8 @@ export class DispatcherClient {
 
   #drain(): void {
     let next = 0;
+    // What is left when the threads have been ended is of no use: all is settled.
+    if (this.#ended) this.#backlog = [];
     while (next < this.#backlog.length && !this.#sliceOver()) {
       if (this.#receive(this.#backlog[next]!)) next++;
     }
@@ -223,8 +248,12 @@ export class DispatcherClient {
       case "outcome":
         this.#events.outcome(message.outcome);
         return true;
+      case "told":
+        this.#told.resolve();
+        return true;
       default:
         this.#events.message(message);
+        if (message.type === "closed") this.#closed.resolve();
         return true;
     }
   }

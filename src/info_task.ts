@@ -30,6 +30,9 @@ declare const TYPE: unique symbol;
 
 const NO_ARGS: readonly unknown[] = Object.freeze([]);
 
+/** Longer specifiers are resolved each time. */
+const MAX_KEPT = 1_024;
+
 const SCHEMES = ["file:", "https:", "http:", "npm:", "jsr:", "node:", "data:"];
 
 /** Tasks of one module are many: parsing the same URL again would cost more than pushing the task. */
@@ -104,41 +107,53 @@ function checkTimeout(timeout: unknown): void {
 /**
  * The absolute URL of a module, with its fragment.
  *
+ * @param what What an error says that it is about.
  * @throws {TypeError} If it is none.
  */
-export function resolveSpecifier(specifier: unknown): string {
-  if (specifier instanceof URL) return checkScheme(specifier).href;
+export function resolveSpecifier(specifier: unknown, what = "Cannot create a task: the specifier"): string {
+  if (specifier instanceof URL) return check(specifier, specifier.href, what);
   if (typeof specifier !== "string") {
-    throw new TypeError(
-      `Cannot create a task: the specifier must be a string or a URL, received ${show(specifier)}`,
-    );
+    throw new TypeError(`${what} must be a string or a URL, received ${show(specifier)}`);
   }
   if (/^(\.{0,2}[\\/]|[a-zA-Z]:[\\/])/.test(specifier)) {
     const hash = specifier.lastIndexOf("#");
     const url = toFileUrl(resolve(hash < 0 ? specifier : specifier.slice(0, hash)));
     if (hash >= 0) url.hash = specifier.slice(hash);
+    const href = check(url, specifier, what);
     // All others depend on the working directory, on Windows these too.
-    return specifier.startsWith("/") && Deno.build.os !== "windows" ? keep(specifier, url.href) : url.href;
+    return specifier.startsWith("/") && Deno.build.os !== "windows" ? keep(specifier, href) : href;
   }
-  return keep(specifier, checkScheme(URL.parse(specifier), specifier).href);
+  return keep(specifier, check(URL.parse(specifier), specifier, what));
 }
 
 function keep(specifier: string, href: string): string {
+  // A long one, a module in a data: URL, takes more memory than it saves time.
+  if (specifier.length > MAX_KEPT) return href;
   if (resolved.size >= 1_000) resolved.clear();
   resolved.set(specifier, href);
   return href;
 }
 
-function checkScheme(url: URL | null, specifier: string = url?.href ?? ""): URL {
-  if (url !== null && SCHEMES.includes(url.protocol)) return url;
-  const what = url === null
-    ? `${
-      JSON.stringify(specifier)
-    } is neither an absolute URL nor a path that begins with "/", "./" or "../"; use import.meta.resolve(${
-      JSON.stringify(specifier || "./task.ts")
-    })`
-    : `${JSON.stringify(specifier)} has the scheme "${url.protocol}", which is none of ${SCHEMES.join(" ")}`;
-  throw new TypeError(`Cannot create a task: ${what}`);
+/** The URL as a string, if a task module can have it. */
+function check(url: URL | null, specifier: string, what: string): string {
+  const shown = JSON.stringify(specifier);
+  if (url === null) {
+    const example = JSON.stringify(specifier.includes(".") ? `./${specifier}` : "./task.ts");
+    throw new TypeError(
+      `${what} ${shown} is neither an absolute URL nor a path that begins with "/", "./" or "../"; use import.meta.resolve(${example})`,
+    );
+  }
+  if (!SCHEMES.includes(url.protocol)) {
+    throw new TypeError(
+      `${what} ${shown} has the scheme "${url.protocol}", which is none of ${SCHEMES.join(" ")}`,
+    );
+  }
+  try {
+    decodeURIComponent(url.hash);
+  } catch {
+    throw new TypeError(`${what} ${shown} has a malformed fragment: a "%" in it must be written "%25"`);
+  }
+  return url.href;
 }
 
 /** A value as an error message shows it. */

@@ -4,7 +4,7 @@ import { rebuildError } from "./error_data.ts";
 import { PoolStateError, QueueFullError, WorkerCrashError } from "./errors.ts";
 import { EventHub, type PoolEvent } from "./events.ts";
 import { mapOutcomes } from "./map.ts";
-import { InfoTask, resolveSpecifier, show, type ValueOf } from "./info_task.ts";
+import { InfoTask, show, type ValueOf } from "./info_task.ts";
 import { now } from "./now.ts";
 import {
   type CheckedPushOptions,
@@ -17,9 +17,10 @@ import {
   readPushOptions,
 } from "./options.ts";
 import type { ErrorOutcome, Outcome, Stats, Status, Summary } from "./outcome.ts";
-import { cancelled, errorOf, shortName, withTask } from "./outcome_error.ts";
+import { cancelled, errorOf, neverRan, shortName, withTask } from "./outcome_error.ts";
 import { type Extras, type Pending, PendingTable, type Resolve } from "./pending.ts";
 import type { OutcomeData, StatsData, ToEntry } from "./protocol.ts";
+import { Rooms } from "./rooms.ts";
 import { findConfig } from "./runtime/child_config.ts";
 import { chooseIsolation } from "./runtime/isolation.ts";
 import { childPermissions } from "./runtime/permissions.ts";
@@ -34,11 +35,15 @@ const STOP_MS = 3_000;
 /** How often a dispatcher that died is started again, within a minute. */
 const MAX_DISPATCHER_RESTARTS = 3;
 
-type State =
-  | { phase: "new" }
-  | { phase: "running" }
-  | { phase: "stopping" | "terminating"; ended: Promise<Summary> }
-  | { phase: "ended"; ended: Promise<Summary>; why: string };
+/** A pool that takes no more tasks. */
+interface Ending {
+  phase: "stopping" | "terminating" | "ended";
+  why: string;
+  /** What kept it from going on, or the reason given to `terminate()`. */
+  cause: unknown;
+}
+
+type State = { phase: "new" | "running" } | Ending;
 
 /**
  * A pool that runs tasks off the main thread, and in which every task ends, once, on time.
@@ -69,16 +74,18 @@ export class MultiProcess implements AsyncDisposable {
   readonly #events = new EventHub((watched) => this.#client?.post({ type: "watch-events", on: watched }));
   #state: State = { phase: "new" };
   #client: DispatcherClient | undefined;
-  #started: PromiseWithResolvers<this> | undefined;
+  readonly #started = Promise.withResolvers<this>();
+  /** However the pool ends: by itself, stopped or terminated, or one after the other. */
+  readonly #ended = Promise.withResolvers<Summary>();
   #startedAt = 0;
   #pushed = 0;
   #request = 0;
   #lastStats: StatsData = emptyStats();
+  /** Who waits for the last outcome. */
   #drained: PromiseWithResolvers<void> | undefined;
-  #told: PromiseWithResolvers<void> | undefined;
-  #closed = Promise.withResolvers<void>();
-  #rooms: PromiseWithResolvers<void>[] = [];
-  #terminated: { reason: unknown } | undefined;
+  readonly #rooms = new Rooms(() => this.#free());
+  /** The end of every dispatcher that there was. */
+  #closing: Promise<unknown> = Promise.resolve();
   #deaths: number[] = [];
   /** It was warm once: a dispatcher that dies before will die again. */
   #warm = false;
@@ -95,11 +102,9 @@ export class MultiProcess implements AsyncDisposable {
     this.#options = readPoolOptions(options);
     // Asks for too much: better said now than at the start.
     if (this.#options.permissions !== undefined) childPermissions(this.#options.permissions);
-    this.#callbacks = new Callbacks(
-      (specifier) => this.#inspect(specifier),
-      this.#options.onCallbackError,
-      this.#options.name,
-    );
+    this.#callbacks = new Callbacks((specifier) => this.#inspect(specifier), this.#options);
+    // Who does not wait for it learns of a failure by the outcomes.
+    this.#started.promise.catch(() => {});
   }
 
   /**
@@ -110,17 +115,13 @@ export class MultiProcess implements AsyncDisposable {
    * cannot be started; then the pool is closed.
    */
   start(): Promise<this> {
-    if (this.#started !== undefined) return this.#started.promise;
-    if (this.#state.phase !== "new") {
-      return Promise.reject(new PoolStateError(`Cannot start the pool: ${this.#why()}`));
+    if (this.#state.phase === "new") {
+      this.#startedAt = performance.now();
+      this.#state = { phase: "running" };
+      this.#connect();
+    } else if (this.#state.phase !== "running") {
+      return Promise.reject(this.#refusal("Cannot start the pool"));
     }
-    this.#started = Promise.withResolvers();
-    // Who does not wait for it learns of a failure by the outcomes.
-    this.#started.promise.catch(() => {});
-    this.#startedAt = performance.now();
-    this.#state = { phase: "running" };
-    this.#client = this.#connect();
-    if (this.#events.watched) this.#client.post({ type: "watch-events", on: true });
     return this.#started.promise;
   }
 
@@ -196,7 +197,7 @@ export class MultiProcess implements AsyncDisposable {
     toTask: (input: I) => T,
     options: MapOptions<ValueOf<T>> = {},
   ): AsyncGenerator<Outcome<ValueOf<T>>, void, undefined> {
-    if (this.#state.phase !== "running") throw new PoolStateError(`Cannot map: ${this.#why()}`);
+    if (this.#state.phase !== "running") throw this.#refusal("Cannot map");
     const checked = readMapOptions(options);
     if (!(Symbol.iterator in Object(inputs) || Symbol.asyncIterator in Object(inputs))) {
       throw new TypeError(`Cannot map: the inputs must be iterable, received ${show(inputs)}`);
@@ -216,13 +217,8 @@ export class MultiProcess implements AsyncDisposable {
    * @throws {PoolStateError} (as a rejection) If the pool ends, or has not been started.
    */
   room(): Promise<void> {
-    if (this.#state.phase !== "running") {
-      return Promise.reject(new PoolStateError(`Cannot wait for room: ${this.#why()}`));
-    }
-    if (this.#rooms.length === 0 && this.#hasRoom()) return Promise.resolve();
-    const room = Promise.withResolvers<void>();
-    this.#rooms.push(room);
-    return room.promise;
+    if (this.#state.phase !== "running") return Promise.reject(this.#refusal("Cannot wait for room"));
+    return this.#rooms.wait();
   }
 
   /**
@@ -231,7 +227,7 @@ export class MultiProcess implements AsyncDisposable {
    * @returns Workers by state, tasks by state, outcomes by status, times.
    */
   async stats(): Promise<Stats> {
-    if (this.#client !== undefined && this.#state.phase !== "ended") {
+    if (this.#client !== undefined) {
       const request = ++this.#request;
       const { promise, resolve } = Promise.withResolvers<StatsData>();
       this.#requests.set(request, resolve);
@@ -253,13 +249,13 @@ export class MultiProcess implements AsyncDisposable {
    * @returns Resolves with what the pool did in its life.
    */
   stop(): Promise<Summary> {
-    if ("ended" in this.#state) return this.#state.ended;
-    const ended = this.#state.phase === "new" ? Promise.resolve(this.#summary()) : this.#stop();
-    this.#state = this.#state.phase === "new"
-      ? { phase: "ended", ended, why: "the pool is stopped" }
-      : { phase: "stopping", ended };
-    this.#refuseRooms();
-    return ended;
+    if (this.#state.phase === "new") {
+      this.#state = { phase: "ended", why: "the pool is stopped", cause: undefined };
+      this.#ended.resolve(this.#summary());
+    } else if (this.#state.phase === "running") {
+      void this.#stop("the pool is stopped", undefined);
+    }
+    return this.#ended.promise;
   }
 
   /**
@@ -270,13 +266,9 @@ export class MultiProcess implements AsyncDisposable {
    */
   terminate(reason?: unknown): Promise<Summary> {
     const { phase } = this.#state;
-    if (phase === "ended" || phase === "terminating") return this.#state.ended;
     if (phase === "new") return this.stop();
-    this.#terminated = { reason };
-    const ended = this.#terminate();
-    this.#state = { phase: "terminating", ended };
-    this.#refuseRooms();
-    return ended;
+    if (phase === "running" || phase === "stopping") void this.#terminate(reason);
+    return this.#ended.promise;
   }
 
   /** {@linkcode MultiProcess.stop}, for `await using`. */
@@ -313,12 +305,12 @@ export class MultiProcess implements AsyncDisposable {
 
   /** Whether the task may be pushed, and how. */
   #admit(task: InfoTask, options: unknown): CheckedPushOptions | undefined {
-    if (this.#state.phase !== "running") throw new PoolStateError(`Cannot push a task: ${this.#why()}`);
+    if (this.#state.phase !== "running") throw this.#refusal("Cannot push a task");
     if (!(task instanceof InfoTask)) {
       throw new TypeError(`Cannot push a task: it must be an InfoTask, received ${show(task)}`);
     }
     const checked = options === undefined ? undefined : readPushOptions(options);
-    if (!this.#hasRoom()) {
+    if (this.#free() <= 0) {
       throw new QueueFullError(
         `Cannot push a task: the queue is full (maxQueue: ${this.#options.maxQueue}); await room() before`,
       );
@@ -333,6 +325,7 @@ export class MultiProcess implements AsyncDisposable {
     wantsValue: boolean,
   ): void {
     const id = ++this.#pushed;
+    this.#rooms.taken();
     const extras: Extras | undefined = options && { options, release: undefined };
     this.#pending.set(id, task, extras, resolve, wantsValue);
     if (this.#events.watched) this.#events.emit({ type: "pushed", at: now(), taskId: id });
@@ -354,23 +347,17 @@ export class MultiProcess implements AsyncDisposable {
     }
   }
 
-  #hasRoom(): boolean {
-    return this.#pending.size - this.#options.size < this.#options.maxQueue;
+  /** How many more tasks the queue takes. */
+  #free(): number {
+    return this.#options.maxQueue - (this.#pending.size - this.#options.size);
   }
 
-  #why(): string {
-    switch (this.#state.phase) {
-      case "new":
-        return "the pool is not started; call start() first";
-      case "running":
-        return "the pool is running";
-      case "stopping":
-        return "the pool is stopped";
-      case "terminating":
-        return "the pool is terminated";
-      case "ended":
-        return this.#state.why;
+  #refusal(what: string): PoolStateError {
+    if (!("why" in this.#state)) {
+      return new PoolStateError(`${what}: the pool is not started; call start() first`);
     }
+    const { why, cause } = this.#state;
+    return new PoolStateError(`${what}: ${why}`, cause === undefined ? {} : { cause });
   }
 
   // Outcomes
@@ -389,7 +376,7 @@ export class MultiProcess implements AsyncDisposable {
   }
 
   #afterSettling(): void {
-    if (this.#rooms.length > 0 && this.#hasRoom()) this.#rooms.shift()!.resolve();
+    if (this.#rooms.waiting) this.#rooms.wake();
     if (this.#pending.size === 0) this.#drained?.resolve();
   }
 
@@ -398,11 +385,21 @@ export class MultiProcess implements AsyncDisposable {
     queueMicrotask(() => {
       const pending = this.#pending.take(id);
       if (pending === undefined) return;
-      const { task } = pending;
-      const error = withTask(thrown, task);
-      const facts = { task, taskId: id, workerId: undefined, attempts: 0, waitedMs: 0, ranMs: 0 };
-      this.#settle({ status, error, ...facts }, pending, undefined);
+      this.#settleUnrun(id, pending, status, withTask(thrown, pending.task));
     });
+  }
+
+  /** Gives all pending tasks the same kind of end. */
+  #settleAll(status: ErrorOutcome["status"], errorOf: (id: number, pending: Pending) => Error): void {
+    for (const id of this.#pending.ids()) {
+      // A callback of one before it may have had it settled.
+      const pending = this.#pending.take(id);
+      if (pending !== undefined) this.#settleUnrun(id, pending, status, errorOf(id, pending));
+    }
+  }
+
+  #settleUnrun(id: number, pending: Pending, status: ErrorOutcome["status"], error: Error): void {
+    this.#settle({ status, error, ...neverRan(pending.task, id) }, pending, undefined);
   }
 
   #onOutcome(data: OutcomeData): void {
@@ -418,18 +415,24 @@ export class MultiProcess implements AsyncDisposable {
       waitedMs: data.waitedMs,
       ranMs: data.ranMs,
     };
-    const reason = this.#terminated ? this.#terminated.reason : pending.extras?.options.signal?.reason;
     const outcome: Outcome = data.status === "ok"
       ? { status: "ok", value: data.value, ...facts }
-      : { status: data.status, error: errorOf(data, task, reason), ...facts };
+      : { status: data.status, error: errorOf(data, task, this.#cancelReason(pending)), ...facts };
     this.#settle(outcome, pending, data.callbacks);
   }
 
-  #onMessage(message: Exclude<ToEntry, ArrayBuffer | { type: "outcome" }>): void {
+  /** Why a task was cancelled, if it was: its own signal comes first. */
+  #cancelReason({ extras }: Pending): unknown {
+    const signal = extras?.options.signal;
+    if (signal?.aborted) return signal.reason;
+    return this.#state.phase === "terminating" ? this.#state.cause : undefined;
+  }
+
+  #onMessage(message: Exclude<ToEntry, ArrayBuffer | { type: "outcome" | "told" }>): void {
     switch (message.type) {
       case "ready":
         this.#warm = true;
-        this.#started?.resolve(this);
+        this.#started.resolve(this);
         return;
       case "broken":
         return this.#break(rebuildError(message.error), message.message);
@@ -441,8 +444,7 @@ export class MultiProcess implements AsyncDisposable {
         }
         return;
       case "progress":
-        void this.#onProgress(message.id, message.value, message.pull);
-        return;
+        return this.#onProgress(message.id, message.value, message.pull);
       case "events":
         for (const event of message.events) this.#events.emit(event);
         return;
@@ -450,36 +452,31 @@ export class MultiProcess implements AsyncDisposable {
         this.#requests.get(message.request)?.(message.stats);
         this.#requests.delete(message.request);
         return;
-      case "told":
-        this.#told?.resolve();
-        return;
       case "closed":
         this.#lastStats = message.stats;
-        this.#closed.resolve();
         return;
       default:
         message satisfies never;
     }
   }
 
-  async #onProgress(id: number, value: unknown, pull: boolean): Promise<void> {
+  #onProgress(id: number, value: unknown, pull: boolean): void {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     if (this.#events.watched) this.#events.emit({ type: "progress", at: now(), taskId: id, value });
-    try {
-      const taken = pending.extras?.options.onProgress?.(value, pending.task);
-      // A generator waits for who takes its values.
-      if (pull && taken instanceof Promise) await taken;
-    } catch (error) {
-      this.#callbacks.report(error, progressing(id, pending.task));
-    }
-    if (pull) this.#client?.post({ type: "resume", id });
+    const onProgress = pending.extras?.options.onProgress;
+    const taking = onProgress && this.#callbacks.progress(onProgress, value, pending.task, id);
+    if (!pull) return;
+    // A generator waits for who takes its values.
+    const resume = () => this.#client?.post({ type: "resume", id });
+    if (taking === undefined) resume();
+    else void taking.then(resume);
   }
 
   /** Which callbacks a module has that no worker has loaded: one is asked to. */
   #inspect(specifier: string): Promise<number> {
     // Too late to ask, and the entry does not load what nobody has vouched for.
-    if (this.#client === undefined || this.#terminated !== undefined) return Promise.resolve(0);
+    if (this.#client === undefined || this.#state.phase === "terminating") return Promise.resolve(0);
     let inspection = this.#inspections.get(specifier);
     if (inspection === undefined) {
       this.#inspections.set(specifier, inspection = Promise.withResolvers());
@@ -491,7 +488,17 @@ export class MultiProcess implements AsyncDisposable {
 
   // The life of the pool
 
-  #connect(): DispatcherClient {
+  /** Starts a dispatcher. If that is not possible, the pool ends. */
+  #connect(): void {
+    try {
+      this.#client = this.#createClient();
+      if (this.#events.watched) this.#client.post({ type: "watch-events", on: true });
+    } catch (error) {
+      this.#fail(`the pool could not be started: ${(error as Error).message}`, error, error);
+    }
+  }
+
+  #createClient(): DispatcherClient {
     const options = this.#options;
     const isolation = chooseIsolation(options.isolation, options.name);
     const client: DispatcherClient = new DispatcherClient(
@@ -502,7 +509,7 @@ export class MultiProcess implements AsyncDisposable {
         spares: options.spares,
         isolation,
         maxTasksPerWorker: options.maxTasksPerWorker,
-        initializer: options.initializer === undefined ? undefined : resolveSpecifier(options.initializer),
+        initializer: options.initializer,
         loadTimeout: options.loadTimeout,
         killGrace: options.killGrace,
         maxZombies: options.maxZombies,
@@ -518,6 +525,7 @@ export class MultiProcess implements AsyncDisposable {
           if (pending === undefined) return;
           const { task } = pending;
           if (pending.wantsOnlyValue(callbacks) && !this.#events.watched) {
+            if (callbacks !== 0) this.#callbacks.learn(task.specifier, callbacks);
             this.#counts.ok++;
             pending.fulfil(value);
             this.#afterSettling();
@@ -536,27 +544,43 @@ export class MultiProcess implements AsyncDisposable {
     return client;
   }
 
-  async #stop(): Promise<Summary> {
-    const { callbackTimeout } = this.#options;
-    await this.#settled();
-    if (callbackTimeout === Infinity) await this.#callbacks.idle();
-    else await within(this.#callbacks.idle(), callbackTimeout);
-    if (this.#state.phase === "stopping") {
-      this.#client?.post({ type: "stop" });
-      await within(this.#closed.promise, STOP_MS);
-    }
-    return await this.#end("the pool is stopped");
+  /** Ends the dispatcher, and answers whoever waits for it. */
+  #disconnect(): void {
+    const client = this.#client;
+    this.#client = undefined;
+    if (client !== undefined) this.#closing = Promise.all([this.#closing, client.end()]);
+    for (const inspection of this.#inspections.values()) inspection.resolve(0);
+    this.#inspections.clear();
+    for (const resolve of this.#requests.values()) resolve(this.#lastStats);
+    this.#requests.clear();
   }
 
-  async #terminate(): Promise<Summary> {
+  /** Goes on only while nobody takes over: `terminate()` may. */
+  async #stop(why: string, cause: unknown): Promise<void> {
+    const ending: Ending = { phase: "stopping", why, cause };
+    this.#state = ending;
+    this.#refuseRooms();
+    await this.#settled();
+    const { callbackTimeout } = this.#options;
+    const idle = Promise.race([this.#callbacks.idle(), this.#ended.promise]);
+    if (callbackTimeout === Infinity) await idle;
+    else await within(idle, callbackTimeout);
+    if (this.#state !== ending) return;
+    await within(this.#client?.stop(), STOP_MS);
+    if (this.#state === ending) this.#end(ending);
+  }
+
+  async #terminate(reason: unknown): Promise<void> {
     const since = performance.now();
-    this.#told = Promise.withResolvers();
-    this.#client?.post({ type: "terminate" });
-    await within(this.#told.promise, TELL_MS);
-    this.#settleAll("cancelled", (id, { task }) => cancelled(id, task, this.#terminated!.reason));
-    const left = () => Math.max(0, TERMINATE_MS - (performance.now() - since));
-    await within(Promise.all([this.#closed.promise, this.#callbacks.idle()]), left());
-    return await this.#end("the pool is terminated");
+    const ending: Ending = { phase: "terminating", why: "the pool is terminated", cause: reason };
+    this.#state = ending;
+    this.#refuseRooms();
+    const client = this.#client;
+    await within(client?.terminate(), TELL_MS);
+    this.#settleAll("cancelled", (id, pending) => cancelled(id, pending.task, this.#cancelReason(pending)));
+    const left = Math.max(0, TERMINATE_MS - (performance.now() - since));
+    await within(Promise.all([client?.closed, this.#callbacks.idle()]), left);
+    this.#end(ending);
   }
 
   async #settled(): Promise<void> {
@@ -565,83 +589,53 @@ export class MultiProcess implements AsyncDisposable {
     await this.#drained.promise;
   }
 
-  /** Gives all pending tasks the same kind of end. */
-  #settleAll(status: ErrorOutcome["status"], errorOf: (id: number, pending: Pending) => Error): void {
-    for (const id of this.#pending.ids()) {
-      const pending = this.#pending.take(id)!;
-      const facts = {
-        task: pending.task,
-        taskId: id,
-        workerId: undefined,
-        attempts: 0,
-        waitedMs: 0,
-        ranMs: 0,
-      };
-      this.#settle({ status, error: errorOf(id, pending), ...facts }, pending, undefined);
-    }
-  }
-
-  async #end(why: string): Promise<Summary> {
-    const client = this.#client;
-    this.#client = undefined;
-    for (const resolve of this.#requests.values()) resolve(this.#lastStats);
-    this.#requests.clear();
-    for (const inspection of this.#inspections.values()) inspection.resolve(0);
-    this.#inspections.clear();
-    this.#started?.reject(new PoolStateError(`Cannot start the pool: ${why}`));
+  #end({ why, cause }: Ending): void {
+    this.#state = { phase: "ended", why, cause };
+    this.#disconnect();
+    // Only if it never was warm.
+    this.#started.reject(this.#refusal("Cannot start the pool"));
+    this.#callbacks.close();
     this.#events.close();
-    const summary = this.#summary();
-    const ended = Promise.resolve(client?.end()).then(() => summary);
-    this.#state = { phase: "ended", ended: "ended" in this.#state ? this.#state.ended : ended, why };
-    this.#refuseRooms();
-    return await ended;
+    void this.#closing.then(() => this.#ended.resolve(this.#summary()));
   }
 
-  /** The pool cannot start: everything pushed fails with the reason, and the pool is closed. */
+  /** The pool cannot start. */
   #break(cause: Error, message: string): void {
-    this.#started?.reject(cause);
-    this.#crashAll(message, "error", cause);
-    if (this.#state.phase === "running") void this.#end(`it could not be started: a worker ${message}`);
-    else this.#closed.resolve();
+    this.#fail(`the pool could not be started: a worker ${message}`, cause, cause);
+    this.#crashAll(`its worker ${message}`, "error", cause);
+  }
+
+  /** The pool cannot go on: it ends, and nothing runs any more. What is pending is still to be settled. */
+  #fail(why: string, cause: unknown, startError?: unknown): void {
+    if (this.#state.phase === "running") void this.#stop(why, cause);
+    this.#started.reject(startError ?? new PoolStateError(`Cannot start the pool: ${why}`, { cause }));
+    this.#disconnect();
   }
 
   #crashAll(message: string, reason: "error" | "dispatcher", cause: unknown): void {
     this.#settleAll("crashed", (id, { task }) => {
-      const what = `Task ${id} (${shortName(task)}) crashed: ${
-        reason === "error" ? "its worker " : ""
-      }${message}`;
+      const what = `Task ${id} (${shortName(task)}) crashed: ${message}`;
       return new WorkerCrashError(what, reason, null, { task, cause });
     });
   }
 
   /** What was under way is lost; what comes goes to a new dispatcher. */
   #onDeath(error: unknown): void {
-    const message = `the dispatcher died: ${error instanceof Error ? error.message : String(error)}`;
-    void this.#client?.end();
-    this.#client = undefined;
-    for (const inspection of this.#inspections.values()) inspection.resolve(0);
-    this.#inspections.clear();
-    for (const resolve of this.#requests.values()) resolve(this.#lastStats);
-    this.#requests.clear();
+    const how = this.#warm ? "died" : "could not be started";
+    const message = `dispatcher ${how}: ${error instanceof Error ? error.message : String(error)}`;
     const now = performance.now();
     this.#deaths = [...this.#deaths.filter((at) => now - at < 60_000), now];
-    const again = this.#state.phase === "running" && this.#warm &&
-      this.#deaths.length <= MAX_DISPATCHER_RESTARTS;
-    if (again) {
-      this.#client = this.#connect();
-      if (this.#events.watched) this.#client.post({ type: "watch-events", on: true });
+    if (this.#state.phase === "running" && this.#warm && this.#deaths.length <= MAX_DISPATCHER_RESTARTS) {
+      this.#disconnect();
+      this.#connect();
+    } else {
+      this.#fail(`the pool's ${message}`, error);
     }
-    this.#crashAll(message, "dispatcher", error);
-    if (again) return;
-    this.#told?.resolve();
-    this.#closed.resolve();
-    if (this.#state.phase === "running") void this.#end(message);
+    this.#crashAll(`the ${message}`, "dispatcher", error);
   }
 
   #refuseRooms(): void {
-    const rooms = this.#rooms;
-    this.#rooms = [];
-    for (const room of rooms) room.reject(new PoolStateError(`Cannot wait for room: ${this.#why()}`));
+    this.#rooms.refuse(() => this.#refusal("Cannot wait for room"));
   }
 
   #summary(): Summary {
@@ -668,12 +662,6 @@ function takeResolve(): Resolve {
   const resolve = kept!;
   kept = undefined;
   return resolve;
-}
-
-/** What `onCallbackError` is told of a task that goes on. */
-function progressing(taskId: number, task: InfoTask): Outcome {
-  const error = new Error("The task has not ended: its onProgress threw");
-  return { status: "failed", error, task, taskId, workerId: undefined, attempts: 0, waitedMs: 0, ranMs: 0 };
 }
 
 function emptyStats(): StatsData {

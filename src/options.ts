@@ -1,4 +1,4 @@
-import { type InfoTask, MAX_DELAY, show } from "./info_task.ts";
+import { type InfoTask, MAX_DELAY, resolveSpecifier, show } from "./info_task.ts";
 import type { Outcome } from "./outcome.ts";
 import type { RetryData } from "./protocol.ts";
 
@@ -53,8 +53,11 @@ export interface MultiProcessOptions {
   permissions?: Deno.PermissionOptions;
   /** Milliseconds that `stop()` waits for callbacks. Default `Infinity`. */
   callbackTimeout?: number;
-  /** Called with what a callback threw. Default: one line on stderr. */
-  onCallbackError?: (error: unknown, outcome: Outcome) => void;
+  /**
+   * Called with what a callback threw; may be async. Default: one line on stderr. Where an `onProgress` threw, the task
+   * has no outcome yet: then it is a `failed` one whose error says so.
+   */
+  onCallbackError?: (error: unknown, outcome: Outcome) => unknown;
   /** Shown in messages. Default `"multiprocess"`. */
   name?: string;
   /** Milliseconds that a stopped worker has to end by itself before it is interrupted. Default 300. */
@@ -99,10 +102,11 @@ export interface PoolOptions extends
     Omit<MultiProcessOptions, "retry" | "initializer" | "memoryLimit" | "permissions" | "onCallbackError">
   > {
   retry: RetryData | undefined;
-  initializer: string | URL | undefined;
+  /** Resolved. */
+  initializer: string | undefined;
   memoryLimit: number | undefined;
   permissions: Deno.PermissionOptions | undefined;
-  onCallbackError: ((error: unknown, outcome: Outcome) => void) | undefined;
+  onCallbackError: ((error: unknown, outcome: Outcome) => unknown) | undefined;
 }
 
 /** What a value must be: throws the fitting error where it is not. */
@@ -297,7 +301,9 @@ export function readPoolOptions(argument: unknown): PoolOptions {
     maxQueue: given.maxQueue ?? Infinity,
     maxTasksPerWorker: given.maxTasksPerWorker ?? Infinity,
     retry: given.retry && readRetry(given.retry, `${what}: "retry"`),
-    initializer: given.initializer,
+    initializer: given.initializer === undefined
+      ? undefined
+      : resolveSpecifier(given.initializer, `${what}: "initializer"`),
     loadTimeout: given.loadTimeout ?? 10_000,
     memoryLimit: given.memoryLimit,
     permissions: given.permissions,

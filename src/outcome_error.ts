@@ -1,6 +1,7 @@
 import { rebuildError } from "./error_data.ts";
 import { TaskCancelledError, TaskLoadError, TaskTimeoutError, WorkerCrashError } from "./errors.ts";
 import type { InfoTask } from "./info_task.ts";
+import type { OutcomeFacts } from "./outcome.ts";
 import type { OutcomeData } from "./protocol.ts";
 
 /** The error of an outcome. `reason` is why it was cancelled, for one that was. */
@@ -52,4 +53,9 @@ export function withTask(thrown: unknown, task: InfoTask): Error {
     // A frozen error, thrown by a getter among the arguments.
   }
   return error;
+}
+
+/** The facts of a task that never ran. */
+export function neverRan(task: InfoTask, taskId: number): OutcomeFacts {
+  return { task, taskId, workerId: undefined, attempts: 0, waitedMs: 0, ranMs: 0 };
 }

@@ -35,6 +35,13 @@ Deno.test("new MultiProcess() refuses impossible sizes and options, naming them"
     [{ retry: { attempts: 3 } }, TypeError, 'unknown option "attempts"'],
     [{ retry: { minTimeout: 5, maxTimeout: 1 } }, RangeError, '"minTimeout" must be at most "maxTimeout"'],
     [{ onCallbackError: 1 }, TypeError, '"onCallbackError" must be a function'],
+    [
+      { initializer: "lodash" },
+      TypeError,
+      'Cannot create a pool: "initializer" "lodash" is neither an absolute',
+    ],
+    [{ initializer: "" }, TypeError, '"initializer"'],
+    [{ initializer: "blob:abc" }, TypeError, '"initializer" "blob:abc" has the scheme "blob:"'],
     [{ name: 1 }, TypeError, '"name" must be a string'],
   ];
   for (const [options, Class, message] of cases) {
@@ -71,6 +78,10 @@ Deno.test("new InfoTask() refuses what is not an absolute URL or a path, and say
     assertThrows(() => new InfoTask(specifier, 1), TypeError, "import.meta.resolve");
   }
   assertThrows(() => new InfoTask("ftp://host/x.ts", 1), TypeError, 'the scheme "ftp:"');
+  assertThrows(() => new InfoTask("demo.ts", 1), TypeError, 'import.meta.resolve("./demo.ts")');
+  for (const specifier of ["./simple.ts#100%", "file:///x.ts#%E0", new URL("https://host/x.ts#%")]) {
+    assertThrows(() => new InfoTask(specifier, 1), TypeError, "malformed fragment");
+  }
   for (const specifier of [undefined, null, 7, {}]) {
     assertThrows(() => new InfoTask(specifier as never, 1), TypeError, "must be a string or a URL");
   }

@@ -14,6 +14,7 @@ import {
   QueueFullError,
   type Summary,
   TaskCancelledError,
+  TaskLoadError,
   TaskTimeoutError,
   WorkerCrashError,
 } from "../mod.ts";
@@ -362,7 +363,7 @@ Deno.test("MultiProcess.start() gives the same promise twice, and refuses after 
   assertStrictEquals(mp.start(), first);
   assertStrictEquals(await first, mp);
   await mp.stop();
-  assertStrictEquals(mp.start(), first);
+  await assertRejects(() => mp.start(), PoolStateError, "Cannot start the pool: the pool is stopped");
   const other = new MultiProcess(1);
   await other.stop();
   await assertRejects(() => other.start(), PoolStateError, "stopped");
@@ -519,4 +520,199 @@ Deno.test({
     });
     await until(() => newThreads(before).length <= 4, 5_000, "the pool's threads end");
   },
+});
+
+const broken = inline("throw new RangeError('no licence')");
+
+Deno.test("MultiProcess.stop() settles everything, and ends, when the start fails", async () => {
+  const mp = new MultiProcess({ size: 1, initializer: broken });
+  const started = mp.start();
+  const pushed = mp.push(new InfoTask(fixture("recorder.ts"), 1_000, 1));
+  const summary = await mp.stop();
+  assertEquals([summary.pushed, summary.crashed], [1, 1]);
+  assertEquals((await pushed).status, "crashed");
+  await assertRejects(() => started, RangeError, "no licence");
+});
+
+Deno.test("MultiProcess.start() rejects after a start that failed, with its cause", async () => {
+  const mp = new MultiProcess({ size: 1, initializer: broken });
+  await assertRejects(() => mp.start(), RangeError, "no licence");
+  await mp.stop();
+  const error = await assertRejects(() => mp.start(), PoolStateError, "could not be started");
+  assertInstanceOf(error.cause, RangeError);
+});
+
+Deno.test("MultiProcess.push() is refused in a callback of a pool that cannot start", async () => {
+  const mp = new MultiProcess({ size: 1, initializer: broken });
+  mp.start();
+  let thrown: unknown;
+  await mp.push(task("echo", 1_000), {
+    errorCallback: () => {
+      try {
+        mp.push(task("echo", 1_000));
+      } catch (error) {
+        thrown = error;
+      }
+    },
+  });
+  assertInstanceOf(thrown, PoolStateError);
+  assertEquals((await mp.stop()).pushed, 1);
+});
+
+Deno.test("MultiProcess.stop() after a start that failed waits for async callbacks", async () => {
+  const mp = new MultiProcess({ size: 1, initializer: broken });
+  mp.start();
+  let called = false;
+  await mp.push(task("echo", 1_000), {
+    errorCallback: async () => {
+      // Longer than ending the threads takes.
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      called = true;
+    },
+  });
+  await mp.stop();
+  assert(called);
+});
+
+Deno.test("MultiProcess.terminate() ends a stop() that waits for a callback that hangs", async () => {
+  const mp = new MultiProcess(1);
+  await mp.start();
+  await mp.push(task("echo", 5_000, 1), { callback: () => new Promise(() => {}) });
+  const stopped = mp.stop();
+  const summary = await mp.terminate();
+  assertEquals(await stopped, summary);
+  assertEquals(summary.ok, 1);
+});
+
+Deno.test("MultiProcess.terminate() after stop() is as quick as alone, and both end together", async () => {
+  const mp = new MultiProcess(1);
+  await mp.start();
+  const pushed = mp.push(task("sleep", 60_000, 30_000));
+  await until(async () => (await mp.stats()).running === 1, 5_000, "the task runs");
+  const stopped = mp.stop();
+  const since = performance.now();
+  const summary = await mp.terminate();
+  assert(performance.now() - since < 600);
+  assertStrictEquals(await stopped, summary);
+  assertEquals([summary.cancelled, (await pushed).status], [1, "cancelled"]);
+});
+
+Deno.test("MultiProcess.terminate() fires the errorCallback of tasks that wait, where the module is known", async () => {
+  const mp = new MultiProcess(1);
+  await mp.start();
+  // By `run`, and without a callback to fire: known all the same.
+  const onlyError = inline(
+    "export const runnable = () => 1; export const errorCallback = () => globalThis.cancelledHere = true",
+  );
+  await mp.run(new InfoTask(onlyError, 5_000));
+  recorder.calls.length = 0;
+  await mp.push(new InfoTask(fixture("recorder.ts"), 5_000, 1), { callback() {} });
+  mp.push(task("spin", 60_000));
+  mp.push(new InfoTask(fixture("recorder.ts"), 5_000, 2));
+  mp.push(new InfoTask(onlyError, 5_000));
+  await until(async () => (await mp.stats()).running === 1, 5_000, "a task runs");
+  assertEquals((await mp.terminate()).cancelled, 3);
+  assertEquals(recorder.calls.map(({ kind }) => kind), ["errorCallback"]);
+  assert("cancelledHere" in globalThis);
+});
+
+Deno.test("MultiProcess gives a task that its own signal cancelled the signal's reason, also when it is terminated", async () => {
+  const mp = new MultiProcess(1);
+  await mp.start();
+  const controller = new AbortController();
+  const pushed = mp.push(task("spin", 60_000), { signal: controller.signal });
+  const other = mp.push(task("spin", 60_000));
+  controller.abort("mine");
+  await mp.terminate("all");
+  const causes = (await Promise.all([pushed, other])).map((outcome) =>
+    outcome.status === "cancelled" && outcome.error.cause
+  );
+  assertEquals(causes, ["mine", "all"]);
+});
+
+Deno.test("MultiProcess.room() wakes everybody there is room for, also behind one who does not push", async () => {
+  await withPool({ size: 1, maxQueue: 0 }, async (mp) => {
+    const pushed = mp.push(task("sleep", 5_000, 20));
+    const rooms = [mp.room(), mp.room(), mp.room()];
+    await pushed;
+    await Promise.all(rooms);
+    await mp.room();
+  });
+});
+
+Deno.test("MultiProcess.room() never lets two producers push where there is room for one", async () => {
+  await withPool({ size: 1, maxQueue: 1 }, async (mp) => {
+    const produce = async () => {
+      for (let i = 0; i < 50; i++) {
+        await mp.room();
+        await mp.push(task("echo", 5_000, i));
+      }
+    };
+    mp.push(task("sleep", 5_000, 20));
+    mp.push(task("sleep", 5_000, 20));
+    await Promise.all([produce(), produce(), produce()]);
+    assertEquals((await mp.stop()).ok, 152);
+  });
+});
+
+/** A module that hangs, or does worse, only where the entry imports it. */
+const inEntry = (source: string) =>
+  inline(
+    `if (globalThis.window !== undefined || globalThis.entryOfTests) { ${source} }; ` +
+      "export const runnable = () => 1; export const callback = () => {}",
+  );
+
+Deno.test("MultiProcess settles a task whose module never loads in the entry, and counts a callback error", async () => {
+  Object.assign(globalThis, { entryOfTests: true });
+  const errors: unknown[] = [];
+  const onCallbackError = (error: unknown) => errors.push(error);
+  const mp = new MultiProcess({ size: 1, loadTimeout: 500, onCallbackError });
+  await mp.start();
+  const hangs = new InfoTask(inEntry("await new Promise(() => {}); 1"), 5_000);
+  assertEquals((await mp.push(hangs)).status, "ok");
+  // It is known by now.
+  assertEquals((await mp.push(hangs)).status, "ok");
+  assertEquals((await mp.stop()).callbackErrors, 2);
+  for (const error of errors) {
+    assertInstanceOf(error, TaskLoadError);
+    assert(error.message.includes("in the entry after 500 ms (loadTimeout)"), error.message);
+  }
+});
+
+Deno.test("MultiProcess.terminate() settles a task whose module never loads in the entry", async () => {
+  Object.assign(globalThis, { entryOfTests: true });
+  const errors: Error[] = [];
+  const onCallbackError = (error: unknown) => errors.push(error as Error);
+  const mp = new MultiProcess({ size: 1, loadTimeout: Infinity, onCallbackError });
+  await mp.start();
+  const pushed = mp.push(new InfoTask(inEntry("await new Promise(() => {}); 2"), 5_000));
+  await until(async () => (await mp.stats()).outcomes.ok === 1, 5_000, "the task has returned");
+  assertEquals((await mp.terminate()).callbackErrors, 1);
+  assertEquals((await pushed).status, "ok");
+  assert(errors[0]!.message.endsWith("in the entry when the pool ended"), errors[0]!.message);
+});
+
+Deno.test("MultiProcess survives an onCallbackError that rejects, and stop() waits for it", async () => {
+  const printed: unknown[] = [];
+  const { error } = console;
+  console.error = (text: unknown) => printed.push(text);
+  try {
+    const mp = new MultiProcess({
+      size: 1,
+      onCallbackError: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        throw new Error("the log is full");
+      },
+    });
+    mp.start();
+    mp.push(task("echo", 5_000, 1), {
+      callback() {
+        throw new Error("thrown");
+      },
+    });
+    assertEquals((await mp.stop()).callbackErrors, 1);
+  } finally {
+    console.error = error;
+  }
+  assertEquals(printed, ["multiprocess: onCallbackError itself threw Error: the log is full"]);
 });

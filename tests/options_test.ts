@@ -121,6 +121,32 @@ Deno.test("an onProgress that throws is a callback error and harms nothing", asy
   });
 });
 
+Deno.test("an onProgress that rejects is a callback error, and stop() waits for one that is async", async () => {
+  const errors: [string, string][] = [];
+  const onCallbackError = (error: unknown, outcome: Outcome) =>
+    errors.push([(error as Error).message, outcome.status === "ok" ? "ok" : outcome.error.message]);
+  const mp = new MultiProcess({ size: 1, onCallbackError });
+  await mp.start();
+  const gate = Promise.withResolvers<void>();
+  const onProgress = async (value: unknown) => {
+    if (value === 1) await gate.promise;
+    throw new Error(`progress ${value}`);
+  };
+  const first = mp.push(task("progressOnce", 5_000), { onProgress });
+  const second = mp.push(task("yieldTo", 5_000, 2), {
+    // No Promise, but something that can be awaited.
+    onProgress: () => ({
+      then: (_: unknown, reject: (error: Error) => void) => reject(new Error("thenable")),
+    }),
+  });
+  assertEquals([(await first).status, (await second).status], ["ok", "ok"]);
+  const stopped = mp.stop();
+  gate.resolve();
+  assertEquals((await stopped).callbackErrors, 3);
+  const still = "The task has not ended: its onProgress threw";
+  assertEquals(errors.toSorted(), [["progress 1", still], ["thenable", still], ["thenable", still]]);
+});
+
 Deno.test("MultiProcessOptions.minSize: the pool grows at once under load and shrinks when idle", async () => {
   await withPool({ size: 3, minSize: 0, spares: 0, idleTimeout: 100 }, async (mp) => {
     assertEquals((await mp.stats()).workers, { starting: 0, idle: 0, busy: 0, stopping: 0 });
