@@ -45,7 +45,7 @@ export interface MultiProcessOptions {
   retry?: RetryOptions;
   /** A module that every worker imports before its first task: see `initialize` and `dispose` in the README. */
   initializer?: string | URL;
-  /** Milliseconds that loading a task's module may take. Default 10 000. */
+  /** Milliseconds that loading a task's module may take, and running the `initializer`. Default 10 000. */
   loadTimeout?: number;
   /** MiB of memory that a worker may use. Default: what the runtime allows. */
   memoryLimit?: number;
