@@ -13,10 +13,11 @@
  */
 import { types } from "node:util";
 
-const isProxy = types.isProxy;
+const { isModuleNamespaceObject, isProxy } = types;
 const isArray = Array.isArray;
 const prototypeOf = Object.getPrototypeOf;
 const keysOf = Object.keys;
+const hasOwn = Object.hasOwn;
 const is = Object.is;
 const apply = Reflect.apply;
 const charCodeAt: (text: string, index: number) => number = Function.prototype.call.bind(
@@ -48,7 +49,7 @@ const MAX_OBJECTS = 24;
 const MAX_DEPTH = 8;
 
 /** A growing buffer with a position, read and written as bytes and as 32-bit words. */
-export class Buffer {
+export class ByteBuffer {
   bytes: Uint8Array<ArrayBuffer>;
   words: Int32Array<ArrayBuffer>;
   /** The next byte to read or to write. */
@@ -81,37 +82,42 @@ export function getFloat(words: Int32Array, at: number): number {
 
 const seen: unknown[] = new Array(MAX_OBJECTS).fill(undefined);
 let objects = 0;
+/** True while a value is written: what a getter in it wants to have written then is left to a clone. */
+let busy = false;
 
-type Write<T> = (to: Buffer, value: T, end: number, depth: number) => boolean;
+type Write<T> = (to: ByteBuffer, value: T, end: number, depth: number) => boolean;
 
 /**
  * Appends the value to the buffer, which must have {@linkcode MAX_BYTES} of room, and moves its position.
  * Returns false, with the position unmoved, for a value that is not small and plain, or that throws when read.
  */
-export function encode(to: Buffer, value: unknown): boolean {
+export function encode(to: ByteBuffer, value: unknown): boolean {
   return attempt(to, value, write);
 }
 
 /** Like {@linkcode encode}, for a list of our own: only its items are looked at. */
-export function encodeList(to: Buffer, items: readonly unknown[]): boolean {
+export function encodeList(to: ByteBuffer, items: readonly unknown[]): boolean {
   return items.length <= MAX_ITEMS && attempt(to, items, writeItems);
 }
 
-function attempt<T>(to: Buffer, value: T, write: Write<T>): boolean {
+function attempt<T>(to: ByteBuffer, value: T, write: Write<T>): boolean {
+  if (busy) return false;
   const start = to.at;
+  busy = true;
   objects = 0;
   try {
     if (write(to, value, start + MAX_BYTES - 16, 0)) return true;
   } catch {
     // A getter threw: the structured clone algorithm meets it again and reports it.
   } finally {
+    busy = false;
     for (let i = 0; i < objects; i++) seen[i] = undefined;
   }
   to.at = start;
   return false;
 }
 
-function write(to: Buffer, value: unknown, end: number, depth: number): boolean {
+function write(to: ByteBuffer, value: unknown, end: number, depth: number): boolean {
   if (to.at >= end) return false;
   const bytes = to.bytes;
   switch (typeof value) {
@@ -137,7 +143,7 @@ function write(to: Buffer, value: unknown, end: number, depth: number): boolean 
   }
 }
 
-function writeNumber(to: Buffer, value: number): void {
+function writeNumber(to: ByteBuffer, value: number): void {
   const bytes = to.bytes;
   let at = to.at;
   const int = value | 0;
@@ -155,7 +161,7 @@ function writeNumber(to: Buffer, value: number): void {
   to.at = at;
 }
 
-function writeString(to: Buffer, value: string, end: number): boolean {
+function writeString(to: ByteBuffer, value: string, end: number): boolean {
   const length = value.length;
   if (length > MAX_CHARS || to.at + 3 + length > end) return false;
   const bytes = to.bytes;
@@ -184,17 +190,25 @@ function writeString(to: Buffer, value: string, end: number): boolean {
   return true;
 }
 
-function writeObject(to: Buffer, value: object, end: number, depth: number): boolean {
+function writeObject(to: ByteBuffer, value: object, end: number, depth: number): boolean {
+  // First what is quick to see: a list of the keys of a large buffer takes many times longer than its clone.
+  const prototype = prototypeOf(value);
+  if (prototype === ArrayPrototype) {
+    if (!isArray(value)) return false;
+    const { length } = value;
+    if (length > MAX_ITEMS) return false;
+    const keys = keysOf(value);
+    // Named properties come last, and holes make the counts differ.
+    if (keys.length !== length || (length > 0 && keys[length - 1] !== `${length - 1}`)) return false;
+    return writeItems(to, value, end, depth);
+  }
+  if (prototype !== ObjectPrototype && (prototype !== null || isModuleNamespaceObject(value))) return false;
+  if (isArray(value)) return false;
   const keys = keysOf(value);
   const count = keys.length;
   if (count > MAX_ITEMS) return false;
-  const prototype = prototypeOf(value);
-  if (isArray(value)) {
-    // Holes and named properties make the counts differ.
-    if (prototype !== ArrayPrototype || value.length !== count) return false;
-    return writeItems(to, value, end, depth);
-  }
-  if (prototype !== ObjectPrototype && prototype !== null) return false;
+  // An `arguments` object looks plain, but cannot be cloned.
+  if ((count === 0 || keys[0] === "0") && hasOwn(value, "callee")) return false;
   writeHead(to, Tag.Object, count);
   for (let i = 0; i < count; i++) {
     const key = keys[i]!;
@@ -204,7 +218,7 @@ function writeObject(to: Buffer, value: object, end: number, depth: number): boo
   return true;
 }
 
-function writeItems(to: Buffer, items: readonly unknown[], end: number, depth: number): boolean {
+function writeItems(to: ByteBuffer, items: readonly unknown[], end: number, depth: number): boolean {
   const count = items.length;
   writeHead(to, Tag.Array, count);
   for (let i = 0; i < count; i++) {
@@ -213,7 +227,7 @@ function writeItems(to: Buffer, items: readonly unknown[], end: number, depth: n
   return true;
 }
 
-function writeHead(to: Buffer, tag: number, count: number): void {
+function writeHead(to: ByteBuffer, tag: number, count: number): void {
   to.bytes[to.at++] = tag;
   to.bytes[to.at++] = count;
   to.bytes[to.at++] = count >> 8;
@@ -228,7 +242,7 @@ function isNew(value: object): boolean {
 }
 
 /** Reads the value at the buffer's position and moves the position behind it. */
-export function decode(from: Buffer): unknown {
+export function decode(from: ByteBuffer): unknown {
   const bytes = from.bytes;
   switch (bytes[from.at++]) {
     case Tag.Undefined:
@@ -274,12 +288,12 @@ export function decode(from: Buffer): unknown {
   }
 }
 
-function readCount(from: Buffer): number {
+function readCount(from: ByteBuffer): number {
   const bytes = from.bytes;
   return bytes[from.at++]! | bytes[from.at++]! << 8;
 }
 
-function readString(from: Buffer, width: 1 | 2): string {
+function readString(from: ByteBuffer, width: 1 | 2): string {
   const bytes = from.bytes;
   const length = readCount(from);
   const codes: number[] = new Array(length);

@@ -5,7 +5,7 @@
  * @module
  */
 import { setImmediate } from "node:timers";
-import { Buffer, decode } from "./codec.ts";
+import { ByteBuffer, decode } from "./codec.ts";
 import type { InfoTask } from "./info_task.ts";
 import { refuseLossy } from "./lossy.ts";
 import { now } from "./now.ts";
@@ -60,7 +60,7 @@ export class DispatcherClient {
   #flushing = false;
   #backlog: ToEntry[] = [];
   /** How far the first of them is read. */
-  #reading: { buffer: Buffer; at: number } | undefined;
+  #reading: { buffer: ByteBuffer; at: number } | undefined;
   #paused = false;
   #sliceStart = 0;
   #sliceEnd = 0;
@@ -239,7 +239,7 @@ export class DispatcherClient {
   /** Handles a message, or as much of it as there is time for: false if there is more. */
   #receive(message: ToEntry): boolean {
     if (message instanceof ArrayBuffer) {
-      this.#reading ??= { buffer: new Buffer(message), at: 0 };
+      this.#reading ??= { buffer: new ByteBuffer(message), at: 0 };
       if (!this.#read(this.#reading)) return false;
       this.#reading = undefined;
       return true;
@@ -258,7 +258,7 @@ export class DispatcherClient {
     }
   }
 
-  #read(reading: { buffer: Buffer; at: number }): boolean {
+  #read(reading: { buffer: ByteBuffer; at: number }): boolean {
     const { buffer } = reading;
     const { words } = buffer;
     const { length } = words;

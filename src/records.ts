@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { Buffer, encode, encodeList, getFloat, MAX_BYTES, putFloat } from "./codec.ts";
+import { ByteBuffer, encode, encodeList, getFloat, MAX_BYTES, putFloat } from "./codec.ts";
 
 /** Room that every record must have. */
 const MAX_RECORD = MAX_BYTES + 64;
@@ -14,15 +14,17 @@ const INITIAL_BYTES = 1 << 14;
 
 /** A buffer of records that grows while they are written, and is then sent whole. */
 export class RecordWriter {
-  #buffer: Buffer;
+  #buffer: ByteBuffer;
   #words: number;
   #count = 0;
+  /** Changes when anything else than a value is done: a getter in the value must not have done that meanwhile. */
+  #turn = 0;
   readonly #lead: number;
 
   /** @param lead Words before the first record, for whoever sends the buffer. */
   constructor(lead = 0) {
     this.#lead = this.#words = lead;
-    this.#buffer = new Buffer(INITIAL_BYTES);
+    this.#buffer = new ByteBuffer(INITIAL_BYTES);
   }
 
   /** How many records are in it. */
@@ -34,6 +36,7 @@ export class RecordWriter {
   begin(header: number): number {
     const needed = 4 * this.#words + MAX_RECORD;
     if (needed > this.#buffer.bytes.length) this.#grow(needed);
+    this.#turn++;
     this.#buffer.at = 4 * (this.#words + header);
     return this.#words;
   }
@@ -42,14 +45,19 @@ export class RecordWriter {
     return this.#buffer.words;
   }
 
-  /** Appends a value to the record begun; false if it is not small and plain: then the record is dropped. */
+  /**
+   * Appends a value to the record begun; false if it is not small and plain, or if a getter in it used this writer:
+   * then the record is dropped.
+   */
   value(value: unknown): boolean {
-    return encode(this.#buffer, value);
+    const turn = this.#turn;
+    return encode(this.#buffer, value) && turn === this.#turn;
   }
 
   /** Appends a list, of which only the items are looked at; false as for `value`. */
   list(items: readonly unknown[]): boolean {
-    return encodeList(this.#buffer, items);
+    const turn = this.#turn;
+    return encodeList(this.#buffer, items) && turn === this.#turn;
   }
 
   /** Appends words that were encoded elsewhere. */
@@ -72,6 +80,7 @@ export class RecordWriter {
 
   /** Forgets all records, to write over them. */
   reset(): void {
+    this.#turn++;
     this.#words = this.#lead;
     this.#count = 0;
   }
@@ -85,7 +94,7 @@ export class RecordWriter {
 
   #grow(needed: number): void {
     const old = this.#buffer;
-    this.#buffer = new Buffer(Math.max(needed, 2 * old.bytes.length) + 3 & ~3);
+    this.#buffer = new ByteBuffer(Math.max(needed, 2 * old.bytes.length) + 3 & ~3);
     this.#buffer.bytes.set(old.bytes);
     this.#buffer.at = old.at;
   }

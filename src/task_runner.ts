@@ -8,7 +8,7 @@
  */
 import process from "node:process";
 import { setImmediate } from "node:timers";
-import { Buffer, decode } from "./codec.ts";
+import { ByteBuffer, decode } from "./codec.ts";
 import { describeError } from "./error_data.ts";
 import { now } from "./now.ts";
 import {
@@ -124,7 +124,7 @@ export class TaskRunner {
     // Deno ends the code that exhausts the heap of a thread, but not the thread (seen up to 2.9.6): no exception, no
     // `finally`, and the task would wait for its limit. That this code runs while that of a task seems to tells.
     if (this.#inside) return this.#outOfMemory();
-    if (isBuffer(message)) this.#read(new Buffer(message));
+    if (isBuffer(message)) this.#read(new ByteBuffer(message));
     else if (!this.#obey(message)) return;
     if (this.#active) return;
     this.#active = true;
@@ -178,7 +178,7 @@ export class TaskRunner {
     }
   }
 
-  #read(buffer: Buffer): void {
+  #read(buffer: ByteBuffer): void {
     const { words } = buffer;
     for (let at = 0; at < words.length; at += words[at]!) {
       buffer.at = 4 * (at + RunRecord.header);

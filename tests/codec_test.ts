@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Buffer, decode, encode, MAX_BYTES } from "../src/codec.ts";
+import { ByteBuffer, decode, encode, MAX_BYTES } from "../src/codec.ts";
 import { random, seed } from "./helpers.ts";
 
 function roundTrip(value: unknown): unknown {
-  const buffer = new Buffer(2 * MAX_BYTES);
+  const buffer = new ByteBuffer(2 * MAX_BYTES);
   buffer.at = 5;
   assert(encode(buffer, value), "the value should be small and plain");
   const end = buffer.at;
@@ -45,7 +45,7 @@ Deno.test("encode() and decode() keep small plain values", () => {
   assert(Object.is(roundTrip(-0), -0));
 });
 
-Deno.test("encode() leaves to a clone what is not small and plain", () => {
+Deno.test("encode() leaves to a clone what is not small and plain", async () => {
   const shared = {};
   const cycle: Record<string, unknown> = {};
   cycle.self = cycle;
@@ -75,9 +75,14 @@ Deno.test("encode() leaves to a clone what is not small and plain", () => {
     "x".repeat(10_000),
     new Array(1_000).fill(1),
     JSON.parse('{"__proto__": 1}'),
+    Object.assign([, , 1], { x: 1, y: 2 }),
+    (function (..._args: unknown[]) {
+      return arguments;
+    })(1, 2),
+    await import("../src/now.ts"),
     Array.from({ length: 100 }, () => "x".repeat(100)),
   ];
-  const buffer = new Buffer(2 * MAX_BYTES);
+  const buffer = new ByteBuffer(2 * MAX_BYTES);
   for (const [i, value] of values.entries()) {
     buffer.at = 12;
     assertEquals(encode(buffer, value), false, `value ${i}`);
@@ -107,7 +112,7 @@ Deno.test("encode() never writes beyond MAX_BYTES, and keeps random values", () 
         return Object.fromEntries(Array.from({ length: next() * 6 }, (_, i) => [`key${i}`, make(depth + 1)]));
     }
   };
-  const buffer = new Buffer(4 * MAX_BYTES);
+  const buffer = new ByteBuffer(4 * MAX_BYTES);
   let encoded = 0;
   for (let i = 0; i < 20_000; i++) {
     const value = make(0);
@@ -123,7 +128,35 @@ Deno.test("encode() never writes beyond MAX_BYTES, and keeps random values", () 
 });
 
 Deno.test("decode() refuses bytes that are no value", () => {
-  const buffer = new Buffer(8);
+  const buffer = new ByteBuffer(8);
   buffer.bytes[0] = 200;
   assertThrows(() => decode(buffer), RangeError, "unknown tag");
+});
+
+Deno.test("encode() leaves what a getter has encoded to a clone, and keeps the value that has the getter", () => {
+  const buffer = new ByteBuffer(2 * MAX_BYTES);
+  let inner: boolean | undefined;
+  const outer = {
+    first: {},
+    get second() {
+      inner = encode(new ByteBuffer(2 * MAX_BYTES), [{}, {}]);
+      return 1;
+    },
+  };
+  assertEquals(encode(buffer, outer), true);
+  assertEquals(inner, false);
+  buffer.at = 0;
+  assertEquals(decode(buffer), { first: {}, second: 1 });
+  assertEquals(roundTrip([{}, {}]), [{}, {}]);
+});
+
+Deno.test("encode() gives up large arrays of any kind quicker than they are cloned", () => {
+  const buffer = new ByteBuffer(2 * MAX_BYTES);
+  for (const value of [new Uint8Array(2 ** 25), new Array(2 ** 21).fill(1)]) {
+    const since = performance.now();
+    structuredClone(value);
+    const cloned = performance.now();
+    assertEquals(encode(buffer, value), false);
+    assert(performance.now() - cloned < cloned - since);
+  }
 });

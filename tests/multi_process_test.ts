@@ -77,6 +77,46 @@ Deno.test("MultiProcess.push() carries what can be cloned, both ways", async () 
   });
 });
 
+Deno.test("MultiProcess.push() takes arguments whose getters push, flush or both", async () => {
+  await withPool(1, async (mp) => {
+    const touches: [string, () => unknown][] = [
+      ["stats", () => mp.stats()],
+      ["push", () => mp.push(task("echo", 1_000, "inner"))],
+      ["push of a clone", () => mp.push(task("echo", 1_000, new Map([["inner", 1]])))],
+      ["push of what is refused", () => mp.push(task("echo", 1_000, () => {}))],
+      ["push of a getter that pushes", () =>
+        mp.push(task("echo", 1_000, {
+          get y() {
+            return void mp.push(task("echo", 1_000, "innermost"));
+          },
+        }))],
+      ["many pushes", () => Array.from({ length: 600 }, (_, i) => mp.push(task("echo", 1_000, i)))],
+    ];
+    for (const [name, touch] of touches) {
+      let inner: unknown;
+      const argument = {
+        a: { b: "before" },
+        get x() {
+          inner ??= touch();
+          return "outer";
+        },
+        z: ["behind"],
+      };
+      const outcomes = [
+        mp.push(task("echo", 1_000, `${name}: first`)),
+        mp.push(task("echo", 1_000, argument)),
+        mp.push(task("echo", 1_000, `${name}: next`)),
+      ];
+      const values = (await Promise.all(outcomes)).map((outcome) => outcome.status === "ok" && outcome.value);
+      const outer = { a: { b: "before" }, x: "outer", z: ["behind"] };
+      assertEquals(values, [`${name}: first`, outer, `${name}: next`]);
+      await (Array.isArray(inner) ? Promise.all(inner) : inner);
+    }
+    const { pushed, ok, failed } = await mp.stop();
+    assertEquals([ok, failed], [pushed - 1, 1]);
+  });
+});
+
 Deno.test("MultiProcess.push() takes the arguments as they are at the push", async () => {
   await withPool(1, async (mp) => {
     const plain = { n: 1 };
