@@ -2,6 +2,7 @@ import { MessageChannel as NodeChannel, type MessagePort as NodePort } from "nod
 import { now } from "../now.ts";
 import type { FromWorker, Running, ToWorker } from "../protocol.ts";
 import type { SchedulerOptions } from "../scheduling.ts";
+import { listen } from "./listen.ts";
 import type { WorkerEvents, WorkerLink } from "./port.ts";
 import { RemoteClock } from "./remote_clock.ts";
 import { SharedSeat, SLOTS } from "./shared.ts";
@@ -35,7 +36,7 @@ abstract class PortLink implements WorkerLink {
 
   constructor(port: NodePort, events: WorkerEvents) {
     this.#port = port;
-    this.#port.on("message", (message: FromWorker) => events.message(message));
+    listen<FromWorker>(port, (message) => events.message(message));
     this.#port.on("close", () => events.gone());
   }
 

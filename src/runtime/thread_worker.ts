@@ -8,6 +8,7 @@ import { type MessagePort as NodePort, workerData } from "node:worker_threads";
 import { describeError } from "../error_data.ts";
 import type { DeathData, FromWorker, ToWorker } from "../protocol.ts";
 import { type Seat, TaskRunner } from "../task_runner.ts";
+import { listen } from "./listen.ts";
 import { SharedSeat } from "./shared.ts";
 import type { ThreadData } from "./thread.ts";
 
@@ -135,7 +136,7 @@ if (!("self" in globalThis)) {
 }
 
 const runner = new TaskRunner(memory === undefined ? new MessageSeat() : new ThreadSeat(memory), memoryLimit);
-port.on("message", (message: ToWorker) => {
+listen<ToWorker>(port, (message) => {
   if (!leaving) runner.receive(message);
 });
 
