@@ -20,6 +20,7 @@ import {
 } from "../mod.ts";
 import * as model from "./fixtures/model.ts";
 import * as recorder from "./fixtures/recorder.ts";
+import { viewsOf } from "./fixtures/tasks.ts";
 import { fixture, inline, newThreads, threads, until, withPool } from "./helpers.ts";
 
 const task = (name: string, timeout: number, ...args: unknown[]) =>
@@ -76,6 +77,28 @@ Deno.test("MultiProcess.push() carries what can be cloned, both ways", async () 
     }
   });
 });
+
+for (const isolation of ["thread", "process"] as const) {
+  Deno.test(`MultiProcess.push() carries views of buffers with what is theirs only (${isolation})`, async () => {
+    await withPool({ size: 1, spares: 0, isolation }, async (mp) => {
+      const facts = (value: unknown) =>
+        (value as (Uint8Array | DataView)[]).map((view) => [
+          [...new Uint8Array(view.buffer, view.byteOffset, view.byteLength)],
+          view.byteOffset,
+          // That of a small `Buffer` is a pool.
+          view.byteLength === 4 && view.byteOffset === 0 ? undefined : [...new Uint8Array(view.buffer)],
+        ]);
+      const bytes = [1, 2, 3, 4, 5, 6, 7, 8];
+      const expected = [[[3, 4, 5], 2, bytes], [[2, 3, 4, 5], 1, bytes]];
+      const given = await mp.run(task("viewsOf", 5_000)) as unknown[];
+      assertEquals(facts(given.slice(0, 2)), expected);
+      assertEquals(new TextDecoder().decode(given[2] as Uint8Array), "text");
+      assertEquals((given[3] as Float64Array).buffer.byteLength, 8);
+      const echoed = await mp.run(task("echo", 5_000, viewsOf().slice(0, 2)));
+      assertEquals(facts(echoed), expected);
+    });
+  });
+}
 
 Deno.test("MultiProcess.push() carries large typed arrays both ways without looking at each number", async () => {
   await withPool({ size: 1, isolation: "thread" }, async (mp) => {
