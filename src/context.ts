@@ -26,6 +26,6 @@ export interface TaskContext {
   readonly attempt: number;
   /** Aborts at the task's `softTimeout` and when the task is stopped, for tasks that can finish cleanly. */
   readonly signal: AbortSignal;
-  /** Reports progress to the `onProgress` of the push. The value is cloned. */
+  /** Reports progress to the `onProgress` of the push. The value is cloned; one that would not arrive is refused. */
   progress(value: unknown): void;
 }

@@ -64,6 +64,7 @@ export class DispatcherClient {
   #paused = false;
   #sliceStart = 0;
   #sliceEnd = 0;
+  readonly #isolation: DispatcherOptions["isolation"];
   #lastSpecifier = "";
   #lastModule = -1;
   readonly #told = Promise.withResolvers<void>();
@@ -72,6 +73,7 @@ export class DispatcherClient {
 
   constructor(options: DispatcherOptions, name: string, events: DispatcherEvents) {
     this.#events = events;
+    this.#isolation = options.isolation;
     this.#dispatcher = startWorker(
       new URL("./dispatcher_worker.ts", import.meta.url),
       `${name} dispatcher`,
@@ -186,7 +188,7 @@ export class DispatcherClient {
     retry: RetryData | undefined,
   ): void {
     const args = [...task.args];
-    for (let i = 0; i < args.length; i++) refuseLossy(args[i], `argument ${i + 1}`);
+    for (let i = 0; i < args.length; i++) refuseLossy(args[i], `argument ${i + 1}`, this.#isolation);
     const transfer = options?.transfer ?? [];
     // A message that cannot be sent would take the buffers along all the same.
     if (transfer.length > 0) checkTransfer(args, transfer);

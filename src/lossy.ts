@@ -1,90 +1,244 @@
 /**
- * Values that the structured clone algorithm of the runtime would silently turn into something else.
+ * Values that the structured clone algorithm of the runtime would silently turn into something else, or take apart on
+ * one side and not put together on the other.
+ *
+ * This file also runs in workers beside code that may have patched the built-ins, so it takes what it needs when it is
+ * loaded and calls no method of a value.
  *
  * @module
  */
+import { types } from "node:util";
 
+const { isAnyArrayBuffer, isMap, isNativeError, isProxy, isSet } = types;
 const prototypeOf = Object.getPrototypeOf;
 const keysOf = Object.keys;
+const namesOf = Object.getOwnPropertyNames;
+const valuesOf = Object.values;
+const hasOwn = Object.hasOwn;
+const isArray = Array.isArray;
+const isView = ArrayBuffer.isView;
+const SetClass = Set;
+const DOMExceptionClass = DOMException;
 const ObjectPrototype = Object.prototype;
-
-/** What arrives as `{}` on Deno, or throws on another version of it; the field's word for each. */
-const LOSSY: [Class: unknown, name: string, instead: string][] = [
-  [URL.prototype, "URL", "pass its href"],
-  [URLSearchParams.prototype, "URLSearchParams", "pass its string"],
-  [Headers.prototype, "Headers", "pass [...headers]"],
-  [Request.prototype, "Request", "pass its url, method, headers and body"],
-  [Response.prototype, "Response", "pass its status, headers and body"],
-  [FormData.prototype, "FormData", "pass [...formData]"],
-  [Promise.prototype, "Promise", "await it"],
-  [WeakMap.prototype, "WeakMap", "pass a Map"],
-  [WeakSet.prototype, "WeakSet", "pass a Set"],
-  [AbortSignal.prototype, "AbortSignal", "use this.signal in the task"],
-];
+const ArrayPrototype = Array.prototype;
+const uncurry = Function.prototype.bind.bind(Function.prototype.call) as <T, A extends unknown[], R>(
+  method: (this: T, ...args: A) => R,
+) => (self: T, ...args: A) => R;
+const hasSeen = uncurry(Set.prototype.has);
+const addSeen = uncurry(Set.prototype.add);
+const eachOfSet = uncurry(Set.prototype.forEach);
+const eachOfMap = uncurry(Map.prototype.forEach);
 
 /**
- * Throws for a value, or one directly inside it, that would arrive without what makes it useful: `URL`, `Headers`
- * and their like, and instances of classes with methods.
+ * Deno drops a message without a word when it cannot put it together again, which begins about 2 700 levels deep; what
+ * is posted at 5 000 and deeper is an error (seen up to 2.9.6).
+ */
+const MAX_DEPTH = 1_000;
+/** How many steps of the way to a value a message shows. */
+const MAX_STEPS = 20;
+/** Objects with no more values than this are looked at again as quickly as they are remembered. */
+const FEW = 8;
+/** Arrays of no more items than this are looked at as objects are, with their named properties. */
+const SHORT = 1_000;
+
+interface Lossy {
+  name: string;
+  /** What becomes of it. */
+  becomes: string;
+  /** What to do instead, whether it is an argument, a result or progress. */
+  instead: string;
+}
+
+/** What arrives as `{}` on Deno, or throws on another version of it. */
+const LOSSY = table([
+  [URL, "send its href"],
+  [URLSearchParams, "send its string"],
+  [Headers, "send [...headers]"],
+  [Request, "send its url, method, headers and body"],
+  [Response, "send its status, headers and body"],
+  [FormData, "send [...formData]"],
+  [Promise, "await it"],
+  [WeakMap, "send a Map"],
+  [WeakSet, "send a Set"],
+  [CryptoKey, "send what crypto.subtle.exportKey makes of it"],
+  [AbortSignal, "a task has a signal of its own, in its context"],
+], "would arrive as {}");
+
+/** What only threads can be sent. */
+const LOSSY_IN_PROCESS = table([
+  [Blob, "send its bytes"],
+  [File, "send its name and bytes"],
+], "would arrive as {} in a process");
+table([[WebAssembly.Module, "send its bytes"]], "cannot be sent to or from a process", LOSSY_IN_PROCESS);
+
+function table(
+  classes: [Class: { name: string; prototype: object }, instead: string][],
+  becomes: string,
+  into = new Map<object, Lossy>(),
+): Map<object, Lossy> {
+  for (const [{ name, prototype }, instead] of classes) into.set(prototype, { name, becomes, instead });
+  return into;
+}
+
+const lossyOf = LOSSY.get.bind(LOSSY);
+const lossyInProcessOf = LOSSY_IN_PROCESS.get.bind(LOSSY_IN_PROCESS);
+
+/** Where the worker is that a value goes to or comes from. */
+export type Isolation = "thread" | "process";
+
+/** What is wrong with a value, and where in it. */
+interface Problem {
+  path: string;
+  why: string;
+}
+
+const TOO_DEEP: Problem = { path: "", why: "nested deeper than 1 000 levels, which no thread can receive" };
+
+/** Says what is wrong with an object that is not plain, by its prototype. */
+type Judge = (prototype: object, depth: number) => string | undefined;
+
+/**
+ * Throws for a value that would not arrive: one nested too deep for any thread to receive, one with a `URL`, `Headers`
+ * or their like in it, and one that is an instance of a class with methods or has one directly inside.
  *
  * @throws {DOMException} `DataCloneError`, naming the value and where it is.
  */
-export function refuseLossy(value: unknown, where: string): void {
-  refuse(value, where);
+export function refuseLossy(value: unknown, where: string, isolation: Isolation): void {
   if (typeof value !== "object" || value === null) return;
-  const prototype = prototypeOf(value);
-  if (prototype !== ObjectPrototype && prototype !== null && !Array.isArray(value)) return;
-  const keys = keysOf(value);
-  for (let i = 0; i < keys.length; i++) {
-    const key = keys[i]!;
-    refuse(
-      (value as Record<string, unknown>)[key],
-      Array.isArray(value) ? `${where}[${key}]` : `${where}.${key}`,
-    );
-  }
+  const problem = search(value, 0, new SetClass(), isolation === "thread" ? judgeForThread : judgeForProcess);
+  if (problem === undefined) return;
+  const { path, why } = problem;
+  throw new DOMExceptionClass(`Cannot clone ${where}${path}: it is ${why}`, "DataCloneError");
 }
 
-function refuse(value: unknown, where: string): void {
-  if (typeof value !== "object" || value === null) return;
+/** Whether a value is nested so deep that a message with it in it might never arrive. */
+export function isTooDeep(value: unknown): boolean {
+  return typeof value === "object" && value !== null &&
+    search(value, 0, new SetClass(), () => undefined) !== undefined;
+}
+
+/**
+ * Goes through a value in the order in which it is cloned, so that what is met twice counts as deep as it is there:
+ * where it is met first.
+ */
+function search(value: object, depth: number, seen: Set<object>, judge: Judge): Problem | undefined {
+  // The clone refuses it.
+  if (isProxy(value)) return undefined;
   const prototype = prototypeOf(value);
-  if (prototype === ObjectPrototype || prototype === null) return;
-  for (let i = 0; i < LOSSY.length; i++) {
-    const [lossy, name, instead] = LOSSY[i]!;
-    if (isPrototypeOf(lossy as object, value)) {
-      throw new DOMException(
-        `Cannot clone ${where}: it is a ${name}, which would arrive as {}; ${instead}`,
-        "DataCloneError",
-      );
+  const plain = prototype === ObjectPrototype || prototype === ArrayPrototype || prototype === null;
+  if (!plain) {
+    const why = judge(prototype, depth);
+    if (why !== undefined) return { path: "", why };
+    if (isView(value) || isAnyArrayBuffer(value)) return undefined;
+  }
+  if (hasSeen(seen, value)) return undefined;
+  const inner = plain ? isArray(value) ? itemsOf(value) : valuesOf(value) : contentOf(value);
+  const { length } = inner;
+  let remembered = length > FEW || inner === NOTHING;
+  if (remembered) addSeen(seen, value);
+  for (let i = 0; i < length; i++) {
+    const item = inner[i];
+    if (typeof item !== "object" || item === null) continue;
+    if (depth === MAX_DEPTH) {
+      return TOO_DEEP;
+    }
+    if (!remembered) addSeen(seen, value);
+    remembered = true;
+    const problem = search(item, depth + 1, seen, judge);
+    if (problem === undefined) continue;
+    // The way to what is too deep would be as long.
+    if (problem !== TOO_DEEP) problem.path = depth < MAX_STEPS ? stepTo(value, i) + problem.path : "…";
+    return problem;
+  }
+  return undefined;
+}
+
+const NOTHING: readonly unknown[] = [];
+
+/**
+ * The items of an array, and its named properties; nothing for a long one of primitives, which is quick to see, while
+ * a list of their names takes longer than the clone. That leaves named properties of such an array unseen.
+ */
+function itemsOf(array: readonly unknown[]): readonly unknown[] {
+  const { length } = array;
+  if (length <= SHORT) return valuesOf(array);
+  for (let i = 0; i < length; i++) {
+    const item = array[i];
+    // A hole: there may be far more of them than items.
+    if (item === undefined ? !hasOwn(array, i) : typeof item === "object" && item !== null) {
+      return valuesOf(array);
     }
   }
-  const name = methodOwner(prototype);
-  if (name !== undefined) {
-    throw new DOMException(
-      `Cannot clone ${where}: it is an instance of ${name}, which would arrive without its methods; pass a plain object`,
-      "DataCloneError",
-    );
-  }
+  return NOTHING;
 }
 
-function isPrototypeOf(prototype: object, value: object): boolean {
-  let each = prototypeOf(value);
-  while (each !== null) {
-    if (each === prototype) return true;
-    each = prototypeOf(each);
+/** What the clone of an object of some class has in it. */
+function contentOf(value: object): readonly unknown[] {
+  const content: unknown[] = [];
+  let i = 0;
+  if (isMap(value)) {
+    eachOfMap(value, (each, key) => {
+      content[i++] = key;
+      content[i++] = each;
+    });
+  } else if (isSet(value)) {
+    eachOfSet(value, (each) => content[i++] = each);
+  } else if (isNativeError(value)) {
+    if (hasOwn(value, "cause")) content[0] = value.cause;
+  } else {
+    return isArray(value) ? itemsOf(value) : valuesOf(value);
   }
-  return false;
+  return content;
+}
+
+/** How a reader would get from an object to what is the i-th in it. */
+function stepTo(value: object, i: number): string {
+  if (isMap(value)) return i % 2 === 0 ? `.keys()[${i / 2}]` : `.values()[${(i - 1) / 2}]`;
+  if (isSet(value)) return `.values()[${i}]`;
+  if (isNativeError(value)) return ".cause";
+  const key = keysOf(value)[i];
+  return isArray(value) ? `[${key}]` : `.${key}`;
+}
+
+function judgeForThread(prototype: object, depth: number): string | undefined {
+  return describeLossy(prototype, lossyOf) ?? describeInstance(prototype, depth);
+}
+
+function judgeForProcess(prototype: object, depth: number): string | undefined {
+  return describeLossy(prototype, lossyInProcessOf) ?? judgeForThread(prototype, depth);
+}
+
+function describeLossy(
+  prototype: object,
+  lossyOf: (prototype: object) => Lossy | undefined,
+): string | undefined {
+  for (let each: object | null = prototype; each !== null; each = prototypeOf(each)) {
+    const lossy = lossyOf(each!);
+    if (lossy === undefined) continue;
+    const { name, becomes, instead } = lossy;
+    return `a ${name}, which ${becomes}; ${instead}`;
+  }
+  return undefined;
+}
+
+function describeInstance(prototype: object, depth: number): string | undefined {
+  // Deeper inside, instances have always been taken as the data they are.
+  const name = depth > 1 ? undefined : methodOwner(prototype);
+  return name === undefined
+    ? undefined
+    : `an instance of ${name}, which would arrive without its methods; send a plain object`;
 }
 
 /** The name of a class of the user's that the value is an instance of, if it has methods. */
 function methodOwner(prototype: object): string | undefined {
-  const constructor: unknown = Object.hasOwn(prototype, "constructor") ? prototype.constructor : undefined;
+  const constructor: unknown = hasOwn(prototype, "constructor") ? prototype.constructor : undefined;
   // The platform's own classes are for the clone algorithm to judge.
   if (typeof constructor !== "function" || isGlobal(constructor)) return undefined;
   // A subclass of a built-in, such as an error, arrives as that; only a class of its own loses everything.
   const parent = prototypeOf(prototype);
   if (parent !== ObjectPrototype && parent !== null && methodOwner(parent) === undefined) return undefined;
-  for (const key of Object.getOwnPropertyNames(prototype)) {
-    if (key !== "constructor") return constructor.name || "a class";
-  }
+  const names = namesOf(prototype);
+  for (let i = 0; i < names.length; i++) if (names[i] !== "constructor") return constructor.name || "a class";
   return parent === ObjectPrototype || parent === null ? undefined : methodOwner(parent);
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { TaskContext } from "./context.ts";
+import { type Isolation, refuseLossy } from "./lossy.ts";
 import { now } from "./now.ts";
 import type { FromWorker } from "./protocol.ts";
 
@@ -30,6 +31,7 @@ export interface RunId {
 }
 
 interface Teller {
+  readonly isolation: Isolation;
   post(message: FromWorker): void;
 }
 
@@ -73,6 +75,8 @@ export class RunningTask implements TaskContext {
   }
 
   progress(value: unknown): void {
+    // Now, not when it is told: the task is to hear of it.
+    refuseLossy(value, "progress", this.#seat.isolation);
     this.progressed = true;
     const at = now();
     if (at - this.#toldAt >= PROGRESS_MS) {
@@ -100,6 +104,7 @@ export class RunningTask implements TaskContext {
 
   /** A value that a generator yielded. Resolves when it may go on. */
   async yielded(value: unknown): Promise<void> {
+    refuseLossy(value, "the value yielded", this.#seat.isolation);
     this.progressed = true;
     this.#post(value, true);
     if (++this.#unanswered < YIELDED_AHEAD) return;

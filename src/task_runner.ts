@@ -24,7 +24,7 @@ import { RecordWriter, ResultRecord, RunRecord } from "./records.ts";
 import { drive, isGenerator, type RunId, RunningTask } from "./running_task.ts";
 import { callbackBits, findTarget, type Target } from "./task_module.ts";
 import { transferOf } from "./transfer.ts";
-import { refuseLossy } from "./lossy.ts";
+import { type Isolation, refuseLossy } from "./lossy.ts";
 
 const prototypeOf = Object.getPrototypeOf;
 const ArrayBufferPrototype = ArrayBuffer.prototype;
@@ -35,6 +35,8 @@ const MIB = 2 ** 20;
 
 /** How the runner talks to the dispatcher; what differs between a thread and a process. */
 export interface Seat {
+  /** What it differs by for values on their way. */
+  readonly isolation: Isolation;
   /** True if the task is this worker's to run. */
   claim(seq: number, loading: boolean, callbacks: number, now: number): boolean;
   /** A task that was loading runs now. */
@@ -304,15 +306,9 @@ export class TaskRunner {
     if (!progressed && this.#keep(run, callbacks, startedAt, endedAt, value)) return;
     try {
       const moved = transferOf(value);
-      if (moved === undefined) refuseLossy(value, "result");
-      const result = {
-        seq: run.seq,
-        callbacks,
-        startedAt,
-        endedAt,
-        value: moved === undefined ? value : moved.value,
-      };
-      this.#post(result, moved?.buffers ?? []);
+      const result = moved === undefined ? value : moved.value;
+      refuseLossy(result, "result", this.#seat.isolation);
+      this.#post({ seq: run.seq, callbacks, startedAt, endedAt, value: result }, moved?.buffers ?? []);
     } catch (error) {
       this.#post({ seq: run.seq, callbacks, startedAt, endedAt, error: describeError(error) });
     }

@@ -67,6 +67,8 @@ function isFine(value: unknown, depth: number): boolean {
   if (types.isProxy(value) || depth > 4) return false;
   if (value instanceof ArrayBuffer) return !value.detached;
   if (ArrayBuffer.isView(value)) return !(value.buffer as ArrayBuffer).detached;
+  // Of many items a list of descriptors takes longer than the trial.
+  if (Array.isArray(value) && value.length >= 1_000) return false;
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== Array.prototype) return false;
   const properties = Object.values(Object.getOwnPropertyDescriptors(value));

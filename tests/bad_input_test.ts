@@ -7,7 +7,9 @@ import {
   assertThrows,
 } from "@std/assert";
 import { InfoTask, MultiProcess, type Outcome, TaskLoadError, TaskTimeoutError } from "../mod.ts";
+import { refuseLossy } from "../src/lossy.ts";
 import * as recorder from "./fixtures/recorder.ts";
+import { nest } from "./fixtures/tasks.ts";
 import { fixture, inline, withPool } from "./helpers.ts";
 
 const task = (name: string, ...args: unknown[]) => new InfoTask(fixture(`tasks.ts#${name}`), 2_000, ...args);
@@ -219,9 +221,111 @@ Deno.test("MultiProcess refuses values that would arrive as something else", asy
       (await failure(mp, task("give", "instance"))).message,
       "result: it is an instance of Point",
     );
+    assertStringIncludes((await failure(mp, task("moveUrl"))).message, "result.at: it is a URL");
     const blob = await mp.run(task("echo", new Blob(["text"])));
     assertEquals(await (blob as Blob).text(), "text");
   });
+});
+
+for (const isolation of ["thread", "process"] as const) {
+  Deno.test(`MultiProcess carries values 1 000 levels deep, and refuses deeper ones (${isolation})`, async () => {
+    const depthOf = (value: unknown) => {
+      for (let depth = 0;; depth++) {
+        const [inner] = value instanceof Error
+          ? [value.cause]
+          : value instanceof Map || value instanceof Set
+          ? value.values()
+          : Object.values(value as object);
+        if (inner === undefined) return depth;
+        value = inner;
+      }
+    };
+    const message = "nested deeper than 1 000 levels, which no thread can receive";
+    await withPool({ size: 1, spares: 0, isolation }, async (mp) => {
+      for (const kind of ["object", "array", "named", "map", "set", "error"]) {
+        assertEquals(depthOf(await mp.run(task("echo", nest(1_000, kind)))), 1_000, kind);
+        for (const levels of [1_001, 3_000]) {
+          const error = await failure(mp, task("echo", nest(levels, kind)));
+          assertEquals([error.name, error.message], [
+            "DataCloneError",
+            `Cannot clone argument 1: it is ${message}`,
+          ]);
+          for (const name of ["giveNested", "moveNested", "progressNested", "yieldNested"]) {
+            const error = await failure(mp, task(name, levels, kind));
+            assertEquals(error.name, "DataCloneError");
+            assertStringIncludes(error.message, message);
+          }
+        }
+      }
+      assertEquals(await mp.run(task("add", 1, 2)), 3);
+      await mp.stop();
+    });
+  });
+}
+
+Deno.test("MultiProcess refuses in a process what only threads can be sent", async () => {
+  const key = await crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256" }, true, ["sign"]);
+  const module = new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]));
+  await withPool({ size: 1, spares: 0, isolation: "process" }, async (mp) => {
+    const cases: [unknown, string][] = [
+      [new Blob(["text"]), "argument 1: it is a Blob, which would arrive as {} in a process"],
+      [[new File(["text"], "name")], "argument 1[0]: it is a File, which would arrive as {} in a process"],
+      [{ module }, "argument 1.module: it is a Module, which cannot be sent to or from a process"],
+      [key, "argument 1: it is a CryptoKey, which would arrive as {}"],
+    ];
+    for (const [value, message] of cases) {
+      const error = await failure(mp, task("echo", value));
+      assertEquals(error.name, "DataCloneError");
+      assertStringIncludes(error.message, message);
+    }
+    assertStringIncludes((await failure(mp, task("give", "blob"))).message, "result.at: it is a Blob");
+  });
+  await withPool({ size: 1, spares: 0, isolation: "thread" }, async (mp) => {
+    assertStringIncludes((await failure(mp, task("echo", key))).message, "it is a CryptoKey");
+    assertInstanceOf(await mp.run(task("echo", module)), WebAssembly.Module);
+  });
+});
+
+Deno.test("refuseLossy() finds what is lost however deep it is, and says where", () => {
+  const at = new URL("http://localhost/");
+  const cases: [unknown, string][] = [
+    [{ a: [{ b: at }] }, "x.a[0].b: it is a URL"],
+    [new Map<unknown, unknown>([[1, 2], [3, { at }]]), "x.values()[1].at: it is a URL"],
+    [new Map([[at, 1]]), "x.keys()[0]: it is a URL"],
+    [new Set([1, [at]]), "x.values()[1][0]: it is a URL"],
+    [new Error("x", { cause: { at } }), "x.cause.at: it is a URL"],
+    [Object.assign([1, , 2], { at }), "x[at]: it is a URL"],
+    [Object.assign(new Array(5_000).fill(1), { 4_000: { at } }), "x[4000].at: it is a URL"],
+    [Object.assign([], { 4_000_000_000: at }), "x[4000000000]: it is a URL"],
+  ];
+  for (const [value, message] of cases) {
+    assertThrows(() => refuseLossy(value, "x", "thread"), DOMException, message);
+  }
+});
+
+Deno.test("refuseLossy() looks once at what is shared", () => {
+  let shared: unknown = {};
+  for (let i = 0; i < 900; i++) shared = { left: shared, right: [shared, shared] };
+  refuseLossy(shared, "x", "thread");
+  const cycle: unknown[] = [];
+  cycle.push(cycle, { cycle });
+  refuseLossy(cycle, "x", "thread");
+  const since = performance.now();
+  refuseLossy(new Array(100_000).fill(new Array(100_000).fill(1)), "x", "thread");
+  assert(performance.now() - since < 3_000);
+});
+
+Deno.test("refuseLossy() is quicker than the clone with large arrays of primitives, of any kind", () => {
+  const quickest = (run: () => void) =>
+    Math.min(...Array.from({ length: 5 }, () => {
+      const since = performance.now();
+      run();
+      return performance.now() - since;
+    }));
+  const numbers = new Array(2_000_000).fill(1.5);
+  for (const value of [numbers, { numbers }, new Uint8Array(2 ** 25)]) {
+    assert(quickest(() => refuseLossy(value, "x", "thread")) < quickest(() => structuredClone(value)));
+  }
 });
 
 Deno.test("MultiProcess brings errors over with class, name, message, stack, cause and properties", async () => {

@@ -54,6 +54,8 @@ function hidePort(): void {
 
 /** In shared memory: see `shared.ts`. */
 class ThreadSeat extends SharedSeat implements Seat {
+  readonly isolation = "thread";
+
   post(message: FromWorker, transfer?: ArrayBuffer[]): void {
     post(message, transfer);
   }
@@ -65,6 +67,7 @@ class ThreadSeat extends SharedSeat implements Seat {
 
 /** In a child process: every step is a message. */
 class MessageSeat implements Seat {
+  readonly isolation = "process";
   readonly crowded = false;
   readonly unread = false;
 
