@@ -4,12 +4,20 @@
  *
  * @module
  */
+import { types } from "node:util";
+import { isTooDeep } from "./lossy.ts";
 import type { ErrorData } from "./protocol.ts";
 
 // Also runs in workers: what a task may patch is taken before.
+const { isNativeError } = types;
 const clone = structuredClone;
-const keysOf = Reflect.ownKeys;
+const ownKeysOf = Reflect.ownKeys;
 const stringOf = String;
+const toJson = JSON.stringify;
+const isArray = Array.isArray;
+const sliceOf: (text: string, start: number, end: number) => string = Function.prototype.call.bind(
+  String.prototype.slice,
+);
 const prototypeOf = Object.getPrototypeOf;
 const create = Object.create;
 const defineProperty = Object.defineProperty;
@@ -44,15 +52,27 @@ for (const name of Object.keys(DENO_ERRORS)) {
 nameOfClass.set(DOMException.prototype, "DOMException");
 const classNameOf = nameOfClass.get.bind(nameOfClass);
 
-/** Carried by themselves, not as properties. */
-const OWN = ["name", "message", "stack", "errors"];
 const MAX_DEPTH = 5;
+/** How many properties of one error, and how many errors of an `AggregateError`, are carried. */
+const MAX_EACH = 100;
+/** How many errors are described for one that was thrown, with all that it has in it. */
+const MAX_ERRORS = 200;
+
+/** How many errors may still be described. */
+interface Budget {
+  left: number;
+}
 
 /** What was thrown, as data. Never throws itself, whatever it is given. */
-export function describeError(thrown: unknown, depth = 0): ErrorData {
+export function describeError(thrown: unknown): ErrorData {
+  return describeAny(thrown, 0, { left: MAX_ERRORS });
+}
+
+function describeAny(thrown: unknown, depth: number, budget: Budget): ErrorData {
+  budget.left--;
   try {
     const className = classOf(thrown);
-    if (className !== undefined) return describe(thrown as Error, className, depth);
+    if (className !== undefined) return describe(thrown as Error, className, depth, budget);
   } catch {
     // An object that throws when it is looked at: described by what can be known of it.
   }
@@ -68,10 +88,21 @@ function classOf(value: unknown): string | undefined {
     if (name !== undefined) return name;
     prototype = prototypeOf(prototype);
   }
-  return undefined;
+  return isNativeError(value) ? foreignClassOf(value) : undefined;
 }
 
-function describe(error: Error, className: string, depth: number): ErrorData {
+/** The class of an error of another realm, such as a context of `node:vm`: its built-ins are none of ours. */
+function foreignClassOf(error: Error): string {
+  let prototype: unknown = prototypeOf(error);
+  for (let i = 0; i < 100 && typeof prototype === "object" && prototype !== null; i++) {
+    const name = text(() => (prototype as Error).name);
+    if (name !== undefined && name in BUILT_INS) return name;
+    prototype = prototypeOf(prototype);
+  }
+  return "Error";
+}
+
+function describe(error: Error, className: string, depth: number, budget: Budget): ErrorData {
   const data: ErrorData = {
     class: className,
     name: text(() => error.name) ?? "Error",
@@ -79,50 +110,82 @@ function describe(error: Error, className: string, depth: number): ErrorData {
     stack: text(() => error.stack),
     properties: [],
   };
-  const keys = keysOf(error);
-  for (let i = 0; i < keys.length && data.properties.length < 100; i++) {
+  const keys = ownKeysOf(error);
+  for (let i = 0; i < keys.length && data.properties.length < MAX_EACH; i++) {
     const key = keys[i]!;
-    if (typeof key !== "string" || OWN.includes(key)) continue;
+    if (typeof key !== "string" || isCarriedApart(key, className)) continue;
     try {
-      addProperty(data, key, (error as unknown as Record<string, unknown>)[key], depth);
+      addProperty(data, key, (error as unknown as Record<string, unknown>)[key], depth, budget);
     } catch {
       // Cannot be read or cloned: the error arrives without it.
     }
   }
-  try {
-    const errors = (error as AggregateError).errors;
-    if (className === "AggregateError" && Array.isArray(errors) && depth < MAX_DEPTH) {
-      data.errors = errors.slice(0, 100).map((each) => describeError(each, depth + 1));
+  if (className === "AggregateError") {
+    try {
+      data.errors = describeAll((error as AggregateError).errors, depth, budget);
+    } catch {
+      // As above.
     }
-  } catch {
-    // As above.
   }
   return data;
 }
 
-function addProperty(data: ErrorData, key: string, value: unknown, depth: number): void {
+/** Carried by itself, not as a property. */
+function isCarriedApart(key: string, className: string): boolean {
+  return key === "name" || key === "message" || key === "stack" ||
+    (key === "errors" && className === "AggregateError");
+}
+
+function describeAll(errors: unknown, depth: number, budget: Budget): ErrorData[] {
+  const described: ErrorData[] = [];
+  if (!isArray(errors)) return described;
+  const { length } = errors;
+  while (described.length < length) {
+    const at = described.length;
+    if (at === MAX_EACH || depth === MAX_DEPTH || budget.left <= 0) {
+      described[at] = note(`More errors, which were not carried over: ${length - at}`);
+      break;
+    }
+    described[at] = describeAny(errors[at], depth + 1, budget);
+  }
+  return described;
+}
+
+/** Stands for what is left out. */
+function note(message: string): ErrorData {
+  return { class: "Error", name: "Error", message, stack: undefined, properties: [] };
+}
+
+function addProperty(data: ErrorData, key: string, value: unknown, depth: number, budget: Budget): void {
+  const { properties } = data;
   if (typeof value === "object" && value !== null && classOf(value) !== undefined) {
-    if (depth < MAX_DEPTH) data.properties.push([key, describeError(value, depth + 1), true]);
+    const described = depth === MAX_DEPTH || budget.left <= 0
+      ? note(`An error that was not carried over, with what caused it: ${headOf(value as Error)}`)
+      : describeAny(value, depth + 1, budget);
+    properties[properties.length] = [key, described, true];
   } else {
-    data.properties.push([key, typeof value === "object" ? clone(value) : primitive(value), false]);
+    properties[properties.length] = [key, cloned(value), false];
   }
 }
 
-function primitive(value: unknown): unknown {
+/** Name and message, as a stack begins with them. */
+function headOf(error: Error): string {
+  return `${text(() => error.name) ?? "Error"}: ${text(() => error.message) ?? ""}`;
+}
+
+function cloned(value: unknown): unknown {
   if (typeof value === "function" || typeof value === "symbol") throw new TypeError("Cannot be cloned");
-  return value;
+  if (typeof value !== "object" || value === null) return value;
+  // The clone, which no getter can make another the next time it is read.
+  const copy = clone(value);
+  if (isTooDeep(copy)) throw new RangeError("Nested too deep");
+  return copy;
 }
 
 function describeNonError(thrown: unknown): ErrorData {
-  const data: ErrorData = {
-    class: "Error",
-    name: "Error",
-    message: `The task threw ${nameOf(thrown)}, which is not an error`,
-    stack: undefined,
-    properties: [],
-  };
+  const data = note(`The task threw ${nameOf(thrown)}, which is not an error`);
   try {
-    data.properties.push(["cause", typeof thrown === "object" ? clone(thrown) : primitive(thrown), false]);
+    data.properties[0] = ["cause", cloned(thrown), false];
   } catch {
     // Cannot be cloned: the message alone tells.
   }
@@ -133,7 +196,7 @@ function nameOf(thrown: unknown): string {
   try {
     switch (typeof thrown) {
       case "string":
-        return `the string ${JSON.stringify(thrown.length > 200 ? thrown.slice(0, 200) + "…" : thrown)}`;
+        return `the string ${toJson(thrown.length > 200 ? sliceOf(thrown, 0, 200) + "…" : thrown)}`;
       case "object":
         return thrown === null ? "null" : "an object";
       case "function":

@@ -255,6 +255,9 @@ for (const isolation of ["thread", "process"] as const) {
             assertEquals(error.name, "DataCloneError");
             assertStringIncludes(error.message, message);
           }
+          const thrown = await failure(mp, task("throwNested", levels, kind));
+          assertInstanceOf(thrown, RangeError);
+          assertEquals([thrown.message, Object.keys(thrown)], ["itself", ["code"]]);
         }
       }
       assertEquals(await mp.run(task("add", 1, 2)), 3);
@@ -344,6 +347,34 @@ Deno.test("MultiProcess brings errors over with class, name, message, stack, cau
     const both = await failure(mp, task("failAggregate"));
     assertInstanceOf(both, AggregateError);
     assertInstanceOf(both.errors[0], TypeError);
+  });
+});
+
+Deno.test("MultiProcess brings over so much of errors in errors as there is time for, and says what it left out", async () => {
+  await withPool(1, async (mp) => {
+    const crossed = await failure(mp, task("failCrossed"));
+    assertInstanceOf(crossed, AggregateError);
+    assertEquals(crossed.message, "error 0");
+    assertStringIncludes(crossed.errors.at(-1).message, "not carried over");
+    let error = await failure(mp, task("failLongChain"));
+    for (let level = 0; level <= 5; level++) {
+      assertInstanceOf(error, TypeError);
+      assertEquals(error.message, `level ${level}`);
+      error = error.cause as Error;
+    }
+    assertEquals(
+      error.message,
+      "An error that was not carried over, with what caused it: TypeError: level 6",
+    );
+    assertEquals(error.cause, undefined);
+  });
+});
+
+Deno.test("MultiProcess brings over errors of another realm as what they are", async () => {
+  await withPool(1, async (mp) => {
+    const error = await failure(mp, task("failInContext"));
+    assertInstanceOf(error, TypeError);
+    assertEquals(error.message, "of another realm");
   });
 });
 
