@@ -338,6 +338,7 @@ Deno.test("MultiProcess brings errors over with class, name, message, stack, cau
     assertEquals([coded.name, coded.message], ["CodedError", "coded"]);
     assertEquals((coded as Error & { code: string }).code, "E_CODE");
     assertEquals((coded as Error & { details: unknown }).details, { at: 7 });
+    assertEquals((coded as Error & { errors: unknown }).errors, ["one", "two"]);
     assertInstanceOf(coded.cause, SyntaxError);
     assertStringIncludes(coded.stack!, "tasks.ts");
     const dom = await failure(mp, task("failDom"));
