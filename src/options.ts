@@ -1,6 +1,7 @@
 import { type InfoTask, MAX_DELAY, resolveSpecifier, show } from "./info_task.ts";
 import type { Outcome } from "./outcome.ts";
 import type { RetryData } from "./protocol.ts";
+import { NAMES as PERMISSIONS } from "./runtime/permissions.ts";
 
 /**
  * How to run a task again that did not return: the names and the back-off of `RetryOptions` of `@std/async`, and
@@ -8,97 +9,102 @@ import type { RetryData } from "./protocol.ts";
  */
 export interface RetryOptions {
   /** How often the task is run at most, the first run included. Default 5. */
-  maxAttempts?: number;
+  maxAttempts?: number | undefined;
   /** Milliseconds before the second attempt. Default 1 000. */
-  minTimeout?: number;
+  minTimeout?: number | undefined;
   /** Milliseconds between two attempts at most. Default 60 000. */
-  maxTimeout?: number;
+  maxTimeout?: number | undefined;
   /** What the wait grows by with each attempt. Default 2. */
-  multiplier?: number;
+  multiplier?: number | undefined;
   /** The share of each wait that is left to chance, from 0 to 1. Default 1. */
-  jitter?: number;
+  jitter?: number | undefined;
   /** What is tried again. Default `["failed", "crashed"]`. */
-  on?: readonly ("failed" | "crashed" | "timed-out")[];
+  on?: readonly ("failed" | "crashed" | "timed-out")[] | undefined;
 }
 
 /** What a pool is made of. Every option has a default. */
 export interface MultiProcessOptions {
   /** How many tasks run at once. Default: the number of cores. */
-  size?: number;
+  size?: number | undefined;
   /** How many workers are kept when there is little to do. Default: `size`. */
-  minSize?: number;
+  minSize?: number | undefined;
   /** Milliseconds until an idle worker beyond `minSize` is ended. Default 10 000. */
-  idleTimeout?: number;
+  idleTimeout?: number | undefined;
   /** Warm workers beyond `size`, each ready to take over at once when a worker is stopped. Default 1. */
-  spares?: number;
+  spares?: number | undefined;
   /**
    * What a worker is. `"thread"`: fast, shares memory. `"process"`: slower, can always be killed, contains native
    * crashes and exhausted memory, and can be given fewer permissions; needs `--allow-run`. `"auto"`, the default:
    * threads where the runtime can stop them (Deno 2.9.4 and later), else processes where they may be started.
    */
-  isolation?: "auto" | "thread" | "process";
+  isolation?: "auto" | "thread" | "process" | undefined;
   /** How many tasks may wait, beyond those that run, before `push` throws. Default `Infinity`. */
-  maxQueue?: number;
+  maxQueue?: number | undefined;
   /** Runs after which a worker is replaced, between two tasks. Default `Infinity`. */
-  maxTasksPerWorker?: number;
+  maxTasksPerWorker?: number | undefined;
   /** How tasks that did not return are tried again, unless the push says otherwise. Default: they are not. */
-  retry?: RetryOptions;
-  /** A module that every worker imports before its first task: see `initialize` and `dispose` in the README. */
-  initializer?: string | URL;
+  retry?: RetryOptions | undefined;
+  /**
+   * A module that every worker imports before its first task. Its `initialize()` and, when a worker ends cleanly, its
+   * `dispose()` are called and awaited, where it exports them. If it throws, the pool cannot start.
+   */
+  initializer?: string | URL | undefined;
   /** Milliseconds that loading a task's module may take, and running the `initializer`. Default 10 000. */
-  loadTimeout?: number;
+  loadTimeout?: number | undefined;
   /** MiB of memory that a worker may use. Default: what the runtime allows. */
-  memoryLimit?: number;
+  memoryLimit?: number | undefined;
   /** What tasks may do, never more than the process itself. Needs processes. Default: what the process may. */
-  permissions?: Deno.PermissionOptions;
+  permissions?: Deno.PermissionOptions | undefined;
   /** Milliseconds that `stop()` waits for callbacks. Default `Infinity`. */
-  callbackTimeout?: number;
+  callbackTimeout?: number | undefined;
   /**
    * Called with what a callback threw; may be async. Default: one line on stderr. Where an `onProgress` threw, the task
    * has no outcome yet: then it is a `failed` one whose error says so.
    */
-  onCallbackError?: (error: unknown, outcome: Outcome) => unknown;
+  onCallbackError?: ((error: unknown, outcome: Outcome) => unknown) | undefined;
   /** Shown in messages. Default `"multiprocess"`. */
-  name?: string;
+  name?: string | undefined;
   /** Milliseconds that a stopped worker has to end by itself before it is interrupted. Default 300. */
-  killGrace?: number;
+  killGrace?: number | undefined;
   /** Stopped workers that are known not to have ended, beyond which no new ones are started. Default: `size` + 4. */
-  maxZombies?: number;
+  maxZombies?: number | undefined;
   /** Restarts a second, beyond a burst of three, of workers that ended without being told to. Default: `size`. */
-  maxRestarts?: number;
+  maxRestarts?: number | undefined;
 }
 
 /** How one task is run. */
 export interface PushOptions<R = unknown> {
   /** Called with the value instead of the module's `callback`. */
-  callback?: (value: R, outcome: Outcome<R>) => unknown;
+  callback?: ((value: R, outcome: Outcome<R>) => unknown) | undefined;
   /** Called with the error instead of the module's `errorCallback`. */
-  errorCallback?: (error: Error, outcome: Outcome<R>) => unknown;
+  errorCallback?: ((error: Error, outcome: Outcome<R>) => unknown) | undefined;
   /** Cancels the task when it aborts. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Higher goes first; a waiting task gains one level a second. Any finite number. Default 0. */
-  priority?: number;
+  priority?: number | undefined;
   /** How the task is tried again. Default: the pool's `retry`. */
-  retry?: RetryOptions;
+  retry?: RetryOptions | undefined;
   /** Milliseconds of running after which the task's `signal` aborts, so that it can finish cleanly. */
-  softTimeout?: number;
+  softTimeout?: number | undefined;
   /** Buffers among the arguments that are moved, not copied. */
-  transfer?: ArrayBuffer[];
+  transfer?: ArrayBuffer[] | undefined;
   /** Called with every progress the task reports. */
-  onProgress?: (value: unknown, task: InfoTask) => unknown;
+  onProgress?: ((value: unknown, task: InfoTask) => unknown) | undefined;
 }
 
-/** How a whole sequence of tasks is run. */
-export interface MapOptions<R = unknown> extends PushOptions<R> {
+/** How a whole sequence of tasks is run. Without `transfer`: a buffer could be moved only once. */
+export interface MapOptions<R = unknown> extends Omit<PushOptions<R>, "transfer"> {
   /** Outcomes in the order of the inputs; `false`: as they complete. Default `true`. */
-  ordered?: boolean;
-  /** How many tasks are in flight at most. Default: the pool's size and a small look-ahead. */
-  concurrency?: number;
+  ordered?: boolean | undefined;
+  /** How many tasks are in flight at most. Default: twice the pool's size. */
+  concurrency?: number | undefined;
 }
+
+type Complete<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
 
 /** The options of a pool, complete. */
 export interface PoolOptions extends
-  Required<
+  Complete<
     Omit<MultiProcessOptions, "retry" | "initializer" | "memoryLimit" | "permissions" | "onCallbackError">
   > {
   retry: RetryData | undefined;
@@ -179,16 +185,35 @@ const signal: Check = (value, what) => {
 };
 
 const buffers: Check = (value, what) => {
-  if (!Array.isArray(value) || !value.every((each) => each instanceof ArrayBuffer)) {
+  if (!Array.isArray(value)) {
     throw new TypeError(`${what} must be an array of ArrayBuffers, received ${show(value)}`);
+  }
+  for (const [i, item] of value.entries()) {
+    if (item instanceof ArrayBuffer) continue;
+    const hint = ArrayBuffer.isView(item) ? `a ${item.constructor.name}; name its .buffer` : show(item);
+    throw new TypeError(`${what} must be an array of ArrayBuffers, received as item ${i + 1} ${hint}`);
   }
 };
 
 const permissionSet: Check = (value, what) => {
   if (value === "none" || value === "inherit") return;
-  if (typeof value !== "object" || value === null) {
+  if (!isRecord(value)) {
     throw new TypeError(
       `${what} must be "none", "inherit" or an object such as { net: true }, received ${show(value)}`,
+    );
+  }
+  for (const [name, wanted] of Object.entries(value)) {
+    if (!(PERMISSIONS as readonly string[]).includes(name)) {
+      throw new TypeError(
+        `${what}: unknown permission ${JSON.stringify(name)}; known are ${PERMISSIONS.join(", ")}`,
+      );
+    }
+    if (wanted === undefined || typeof wanted === "boolean" || wanted === "inherit") continue;
+    if (Array.isArray(wanted) && wanted.every((item) => typeof item === "string" || item instanceof URL)) {
+      continue;
+    }
+    throw new TypeError(
+      `${what}: "${name}" must be true, false, "inherit" or an array of strings, received ${show(wanted)}`,
     );
   }
 };
@@ -231,7 +256,9 @@ const PUSH: Record<keyof PushOptions, Check> = {
   onProgress: callable,
 };
 
-const MAP: Record<keyof MapOptions, Check> = { ...PUSH, ordered: boolean, concurrency: integer(1) };
+const { transfer: _, ...EACH } = PUSH;
+
+const MAP: Record<keyof MapOptions, Check> = { ...EACH, ordered: boolean, concurrency: integer(1) };
 
 const RETRY: Record<keyof RetryOptions, Check> = {
   maxAttempts: integer(1),
@@ -242,26 +269,31 @@ const RETRY: Record<keyof RetryOptions, Check> = {
   on: (value, what) => {
     const statuses = ["failed", "crashed", "timed-out"];
     if (!Array.isArray(value)) throw new TypeError(`${what} must be an array, received ${show(value)}`);
-    for (const status of value) oneOf(...statuses)(status, `each of ${what}`);
+    for (const status of value) oneOf(...statuses)(status, `${what}: each`);
   },
 };
+
+/** An object that may be options: no array, no date, nothing else of a kind of its own. */
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null &&
+    Object.prototype.toString.call(value) === "[object Object]";
+}
 
 /** The own properties that are set, each checked; an unknown one is refused by name. */
 function read<T extends object>(
   options: unknown,
   checks: Record<keyof T & string, Check>,
   what: string,
+  whole = `${what}: the options`,
 ): Partial<T> {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`${what} must be an object, received ${show(options)}`);
-  }
+  if (!isRecord(options)) throw new TypeError(`${whole} must be an object, received ${show(options)}`);
   const result: Record<string, unknown> = {};
   for (const key of Object.keys(options)) {
     if (!Object.hasOwn(checks, key)) {
       const known = Object.keys(checks).join(", ");
       throw new TypeError(`${what}: unknown option ${JSON.stringify(key)}; known are ${known}`);
     }
-    const value = (options as Record<string, unknown>)[key];
+    const value = options[key];
     if (value === undefined) continue;
     checks[key as keyof T & string](value, `${what}: "${key}"`);
     result[key] = value;
@@ -334,7 +366,7 @@ export function readMapOptions(options: unknown): MapOptions {
 }
 
 function readRetry(options: unknown, what: string): RetryData {
-  const given = read<RetryOptions>(options, RETRY, what);
+  const given = read<RetryOptions>(options, RETRY, what, what);
   const retry: RetryData = {
     maxAttempts: given.maxAttempts ?? 5,
     minTimeout: given.minTimeout ?? 1_000,

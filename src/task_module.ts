@@ -9,6 +9,7 @@ import { HAS_CALLBACK, HAS_ERROR_CALLBACK } from "./protocol.ts";
 // Also runs in workers: what a task may patch is taken before.
 const apply = Reflect.apply;
 const defineProperty = Object.defineProperty;
+const sourceOf = Function.prototype.toString;
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
@@ -58,7 +59,11 @@ export function callbackBits(target: Target): number {
 function targetOf(value: unknown, what: string): Target {
   if (typeof value === "function") {
     const prototype: unknown = value.prototype;
-    return typeof prototype === "object" && prototype !== null && "runnable" in prototype
+    const hasRunnable = typeof prototype === "object" && prototype !== null && "runnable" in prototype;
+    if (!hasRunnable && apply(sourceOf, value, []).startsWith("class")) {
+      throw new TypeError(`${what} is a class without a method "runnable"; a field does not count`);
+    }
+    return hasRunnable
       ? classTarget(
         value as unknown as new () => Record<string, unknown>,
         prototype as Record<string, unknown>,

@@ -45,6 +45,23 @@ Deno.test("new MultiProcess() refuses impossible sizes and options, naming them"
     [{ initializer: "" }, TypeError, '"initializer"'],
     [{ initializer: "blob:abc" }, TypeError, '"initializer" "blob:abc" has the scheme "blob:"'],
     [{ name: 1 }, TypeError, '"name" must be a string'],
+    [
+      { retry: { on: ["late"] } },
+      RangeError,
+      'Cannot create a pool: "retry": "on": each must be one of "failed"',
+    ],
+    [{ retry: 3 }, TypeError, 'Cannot create a pool: "retry" must be an object, received 3'],
+    [
+      { permissions: { net: 5 } },
+      TypeError,
+      '"permissions": "net" must be true, false, "inherit" or an array',
+    ],
+    [{ permissions: { net: [5] } }, TypeError, '"permissions": "net" must be true'],
+    [{ permissions: { nett: true } }, TypeError, '"permissions": unknown permission "nett"; known are read'],
+    [{ permissions: [] }, TypeError, '"permissions" must be "none", "inherit" or an object'],
+    [[], TypeError, "Cannot create a pool: the options must be an object, received an array"],
+    [new Date(), TypeError, "the options must be an object"],
+    [new Number(2), TypeError, "the options must be an object"],
   ];
   for (const [options, Class, message] of cases) {
     assertThrows(() => new MultiProcess(options as never), Class, message);
@@ -108,9 +125,15 @@ Deno.test("MultiProcess.push() refuses what is not a task, and bad options", asy
       [task("echo"), { priority: "high" }, TypeError, '"priority" must be a number'],
       [task("echo"), { priority: Infinity }, RangeError, '"priority"'],
       [task("echo"), { signal: {} }, TypeError, '"signal" must be an AbortSignal'],
-      [task("echo"), { transfer: [new Uint8Array(1)] }, TypeError, '"transfer"'],
+      [task("echo"), { transfer: 1 }, TypeError, '"transfer" must be an array of ArrayBuffers, received 1'],
+      [
+        task("echo"),
+        { transfer: [new ArrayBuffer(1), new Uint8Array(1)] },
+        TypeError,
+        "item 2 a Uint8Array; name",
+      ],
       [task("echo"), { callback: "x" }, TypeError, '"callback" must be a function'],
-      [task("echo"), null, TypeError, "must be an object"],
+      [task("echo"), null, TypeError, "Cannot push a task: the options must be an object, received null"],
     ];
     for (const [pushed, options, Class, message] of cases) {
       assertThrows(() => mp.push(pushed as InfoTask, options as never), Class, message);
@@ -131,6 +154,7 @@ Deno.test("MultiProcess gives a TaskLoadError to a task whose module cannot be l
     const cases: [string, string][] = [
       [fixture("missing.ts"), "Cannot load"],
       [inline("export const ="), "Cannot load"],
+      [inline("export class C { runnable = () => 1 }") + "#C", 'a class without a method "runnable"'],
       [inline("throw new Error('at top level')"), "at top level"],
       [inline("export const x = 1"), 'it exports neither "runnable" nor a default'],
       [inline("export const runnable = 7"), '"runnable" of the module is a number, not a function'],

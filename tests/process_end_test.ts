@@ -44,3 +44,10 @@ Deno.test("a callback that throws is one line on stderr", async () => {
   assertEquals(code, 0);
   assertEquals(stderr, "multiprocess: the callback of task 1 threw Error: one line\n");
 });
+
+Deno.test("start() says why when the process may not read the pool's own files, and the process ends", async () => {
+  const { code, stdout } = await script("end.ts", ["cannot-start"], []);
+  assertEquals(code, 0);
+  const message = "Cannot start the pool: the pool's dispatcher could not be start";
+  assertEquals(stdout, `crashed PoolStateError ${message.slice(0, 62)} true\n`);
+});

@@ -85,6 +85,12 @@ Deno.test("push, run, map and callbacks infer the result", () => {
     mp.push(task, { callback: (value: string) => value });
     // @ts-expect-error -- an outcome has a value only when it is ok
     pushed.then((outcome) => outcome.value);
+    const perhaps: { signal: AbortSignal | undefined; priority: number | undefined } = {
+      signal: undefined,
+      priority: undefined,
+    };
+    mp.push(task, perhaps);
+    mp.map([1], () => task, perhaps);
     // @ts-expect-error -- not a task
     mp.push({ specifier: "./x.ts", timeout: 1, args: [] });
     // @ts-expect-error -- no such option

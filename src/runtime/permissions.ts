@@ -1,6 +1,7 @@
 import { fromFileUrl } from "@std/path";
 
-const NAMES = ["read", "write", "net", "env", "run", "ffi", "sys", "import"] as const;
+/** The kinds of permissions. */
+export const NAMES = ["read", "write", "net", "env", "run", "ffi", "sys", "import"] as const;
 type Name = typeof NAMES[number];
 
 /** What a child process may do, as command line flags. */
