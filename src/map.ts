@@ -2,6 +2,7 @@ import { QueueFullError } from "./errors.ts";
 import type { InfoTask } from "./info_task.ts";
 import type { Outcome } from "./outcome.ts";
 import type { MapOptions, PushOptions } from "./options.ts";
+import { isThenable } from "./thenable.ts";
 
 /** What `map` needs of a pool. */
 export interface MapTarget {
@@ -23,13 +24,14 @@ export async function* mapOutcomes<I>(
   toTask: (input: I) => InfoTask,
   { ordered = true, concurrency, signal, ...options }: MapOptions & { concurrency: number },
 ): AsyncGenerator<Outcome, void, undefined> {
-  const source: Iterators<I> = Symbol.asyncIterator in inputs
-    ? inputs[Symbol.asyncIterator]()
-    : inputs[Symbol.iterator]();
+  const source = iteratorOf(inputs);
   const controller = new AbortController();
   /** In flight, oldest first; an outcome stays until it is yielded. */
   const flights: { outcome?: Outcome; done: Promise<void> }[] = [];
   let failure: { reason: unknown } | undefined;
+  /** Nothing more is pulled and pushed. */
+  let over = false;
+  /** The source has ended, or has thrown: it needs no closing. */
   let exhausted = false;
   let pulling = false;
   let waiting: InfoTask | undefined;
@@ -37,6 +39,7 @@ export async function* mapOutcomes<I>(
   const wake = () => woken.resolve();
   const fail = (reason: unknown) => {
     failure ??= { reason };
+    over = true;
     wake();
   };
   const abort = () => fail(signal!.reason);
@@ -55,6 +58,7 @@ export async function* mapOutcomes<I>(
       if (!(error instanceof QueueFullError)) return fail(error);
       waiting = task;
       pool.room().then(() => {
+        if (over) return;
         waiting = undefined;
         push(task);
         wake();
@@ -63,10 +67,12 @@ export async function* mapOutcomes<I>(
   };
 
   const take = (step: IteratorResult<I>) => {
+    if (typeof step !== "object" || step === null) throw new TypeError("Cannot map: next() gave no object");
     if (step.done) {
       exhausted = true;
       return;
     }
+    if (over) return;
     try {
       push(toTask(step.value));
     } catch (error) {
@@ -74,22 +80,41 @@ export async function* mapOutcomes<I>(
     }
   };
 
+  /** What next() throws. */
+  const end = (error: unknown) => {
+    exhausted = true;
+    fail(error);
+  };
+
   const fill = () => {
-    while (!exhausted && !pulling && !failure && waiting === undefined && flights.length < concurrency) {
+    while (!exhausted && !pulling && !over && waiting === undefined && flights.length < concurrency) {
       try {
         const step = source.next();
-        if (!(step instanceof Promise)) {
-          take(step as IteratorResult<I>);
+        if (!isThenable(step)) {
+          take(step);
           continue;
         }
         pulling = true;
-        step.then(take).catch(fail).finally(() => {
+        Promise.resolve(step).then(take).catch(end).finally(() => {
           pulling = false;
           wake();
         });
       } catch (error) {
-        fail(error);
+        end(error);
       }
+    }
+  };
+
+  /** As `for … of` does: what it throws counts only where nothing else was thrown. */
+  const close = async () => {
+    if (exhausted) return;
+    try {
+      const returned = source.return?.();
+      // Not awaited while it is being pulled: a source that hangs must not hold the loop.
+      if (!pulling) await returned;
+      else if (isThenable(returned)) returned.then(undefined, () => {});
+    } catch (error) {
+      if (failure === undefined) throw error;
     }
   };
 
@@ -111,13 +136,17 @@ export async function* mapOutcomes<I>(
       woken = Promise.withResolvers();
     }
   } finally {
+    over = true;
     signal?.removeEventListener("abort", abort);
     controller.abort(failure?.reason);
     await Promise.all(flights.map(({ done }) => done));
-    // Not awaited while it is being pulled: a source that hangs must not hold the loop.
-    if (!exhausted) {
-      const returned = Promise.resolve(source.return?.()).catch(() => {});
-      if (!pulling) await returned;
-    }
+    await close();
   }
+}
+
+/** Also of a string. */
+function iteratorOf<I>(inputs: Iterable<I> | AsyncIterable<I>): Iterators<I> {
+  return Symbol.asyncIterator in Object(inputs)
+    ? (inputs as AsyncIterable<I>)[Symbol.asyncIterator]()
+    : (inputs as Iterable<I>)[Symbol.iterator]();
 }

@@ -133,12 +133,75 @@ Deno.test("MultiProcess.map() waits for room", async () => {
   });
 });
 
+Deno.test("MultiProcess.map() makes and pushes no task any more when the loop was left", async () => {
+  await withPool({ size: 1, maxQueue: 1 }, async (mp) => {
+    const late = Promise.withResolvers<IteratorResult<number>>();
+    const steps = [Promise.resolve({ done: false, value: 0 } as const), late.promise];
+    const source = { [Symbol.asyncIterator]: () => ({ next: () => steps.shift()! }) };
+    const made: number[] = [];
+    for await (const _ of mp.map(source, (n) => (made.push(n), echo(n)))) break;
+    late.resolve({ done: false, value: 1 });
+    // One that waits for room when the loop is left.
+    for await (const _ of mp.map([1, 2, 3, 4], echo, { concurrency: 4 })) break;
+    await mp.room();
+    await quiet(mp);
+    assertEquals(made, [0]);
+    const { pushed, ok, cancelled } = await mp.stop();
+    assertEquals(pushed, ok + cancelled);
+    assert(pushed <= 5, `${pushed} pushed`);
+  });
+});
+
+Deno.test("MultiProcess.map() takes a string, and steps that are no Promise but can be awaited", async () => {
+  await withPool(1, async (mp) => {
+    assertEquals(await values(mp.map("ab", echo)), ["a", "b"]);
+    let n = 0;
+    const next = () => {
+      const step = n++ < 2 ? { done: false, value: n } : { done: true, value: undefined };
+      return { then: (resolve: (step: unknown) => void) => resolve(step) };
+    };
+    const source = { [Symbol.asyncIterator]: () => ({ next }) } as unknown as AsyncIterable<number>;
+    assertEquals(await values(mp.map(source, echo)), [1, 2]);
+    const bad = { [Symbol.iterator]: () => ({ next: () => 7 }) } as unknown as Iterable<number>;
+    await assertRejects(() => values(mp.map(bad, echo)), TypeError, "next() gave no object");
+  });
+});
+
+Deno.test("MultiProcess.map() closes its source as a loop does", async () => {
+  await withPool(1, async (mp) => {
+    const closed: string[] = [];
+    const source = (name: string, fails: boolean): Iterable<number> => ({
+      [Symbol.iterator]: () => ({
+        next: () => {
+          if (fails) throw new RangeError("in next");
+          return { done: false, value: 1 };
+        },
+        return: () => {
+          closed.push(name);
+          throw new RangeError("in return");
+        },
+      }),
+    });
+    await assertRejects(() => values(mp.map(source("next", true), echo)), RangeError, "in next");
+    const toTask = () => {
+      throw new RangeError("in toTask");
+    };
+    await assertRejects(() => values(mp.map(source("toTask", false), toTask)), RangeError, "in toTask");
+    const left = async () => {
+      for await (const _ of mp.map(source("left", false), echo)) break;
+    };
+    await assertRejects(left, RangeError, "in return");
+    assertEquals(closed, ["toTask", "left"]);
+  });
+});
+
 Deno.test("MultiProcess.map() refuses misuse at once", async () => {
   await withPool(1, async (mp) => {
     assertThrows(() => mp.map(7 as never, echo), TypeError, "must be iterable");
     assertThrows(() => mp.map([1], 7 as never), TypeError, "toTask must be a function");
     assertThrows(() => mp.map([1], echo, { concurrency: 0 }), RangeError, '"concurrency"');
     assertThrows(() => mp.map([1], echo, { order: true } as never), TypeError, 'unknown option "order"');
+    assertThrows(() => mp.map([1], echo, { transfer: [] } as never), TypeError, 'unknown option "transfer"');
     await mp.stop();
     assertThrows(() => mp.map([1], echo), PoolStateError, "Cannot map: the pool is stopped");
   });
