@@ -101,9 +101,14 @@ export class EventHub {
   }
 }
 
+type Step = IteratorResult<PoolEvent, undefined>;
+
 class Watcher implements AsyncIterableIterator<PoolEvent> {
-  #events: PoolEvent[] = [];
-  #next: PromiseWithResolvers<void> | undefined;
+  #incoming: PoolEvent[] = [];
+  /** Turned round, the next one last: taking the first of a long array would move all the others. */
+  #outgoing: PoolEvent[] = [];
+  /** Who asked for more than there is. */
+  #waiting: ((step: Step) => void)[] = [];
   #closed = false;
   readonly #leave: () => void;
 
@@ -112,27 +117,31 @@ class Watcher implements AsyncIterableIterator<PoolEvent> {
   }
 
   push(event: PoolEvent): void {
-    this.#events.push(event);
-    this.#next?.resolve();
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) this.#incoming.push(event);
+    else waiting({ done: false, value: event });
   }
 
   close(): void {
     this.#closed = true;
-    this.#next?.resolve();
+    for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined });
   }
 
-  async next(): Promise<IteratorResult<PoolEvent, undefined>> {
-    while (this.#events.length === 0) {
-      if (this.#closed) return { done: true, value: undefined };
-      this.#next = Promise.withResolvers();
-      await this.#next.promise;
+  next(): Promise<Step> {
+    if (this.#outgoing.length === 0) {
+      this.#outgoing = this.#incoming.reverse();
+      this.#incoming = [];
     }
-    return { done: false, value: this.#events.shift()! };
+    const value = this.#outgoing.pop();
+    if (value !== undefined) return Promise.resolve({ done: false, value });
+    if (this.#closed) return Promise.resolve({ done: true, value: undefined });
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  return(): Promise<IteratorResult<PoolEvent, undefined>> {
+  return(): Promise<Step> {
     this.close();
-    this.#events = [];
+    this.#incoming = [];
+    this.#outgoing = [];
     this.#leave();
     return Promise.resolve({ done: true, value: undefined });
   }
