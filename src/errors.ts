@@ -83,6 +83,7 @@ export class TaskLoadError extends TaskError {
 /**
  * Why a worker ended: it exited (`"exit"`), an error was thrown that nothing caught (`"error"`), it exhausted its
  * memory (`"memory"`), it was killed by a signal (`"signal"`), or the dispatcher died (`"dispatcher"`).
+ * A full heap is told from other aborts of a process only where there is a `memoryLimit`; else it is `"signal"`.
  */
 export type CrashReason = "exit" | "error" | "memory" | "signal" | "dispatcher";
 

@@ -206,6 +206,8 @@ export type ToWorker =
   | { type: "abort"; seq: number }
   /** The entry took a yielded value: the generator may go on. */
   | { type: "resume"; seq: number }
+  /** In a child process: what the task reported or yielded cannot be sent to another process. */
+  | { type: "refused"; seq: number; message: string }
   /** Asks a worker with a memory limit whether it is still in its senses: see `TaskRunner`. */
   | { type: "ping" }
   | { type: "close"; clean: boolean };

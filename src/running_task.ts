@@ -12,6 +12,7 @@ import type { FromWorker } from "./protocol.ts";
 const apply = Reflect.apply;
 const AbortControllerClass = AbortController;
 const PromiseClass = Promise;
+const DOMExceptionClass = DOMException;
 const setTimer = setTimeout;
 const clearTimer = clearTimeout;
 const abort = AbortController.prototype.abort;
@@ -48,6 +49,7 @@ export class RunningTask implements TaskContext {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #unanswered = 0;
   #goOn: (() => void) | undefined;
+  #refused: Error | undefined;
   #ended = false;
 
   constructor(run: RunId, seat: Teller) {
@@ -109,11 +111,19 @@ export class RunningTask implements TaskContext {
     this.#post(value, true);
     if (++this.#unanswered < YIELDED_AHEAD) return;
     await new PromiseClass<void>((resolve) => this.#goOn = resolve);
+    if (this.#refused !== undefined) throw this.#refused;
   }
 
   /** The entry took a yielded value. */
   resume(): void {
     this.#unanswered--;
+    this.#goOn?.();
+    this.#goOn = undefined;
+  }
+
+  /** Something that it told could not be sent, which shows too late to throw it there: it is thrown at the next. */
+  refuse(message: string): void {
+    this.#refused = new DOMExceptionClass(message, "DataCloneError");
     this.#goOn?.();
     this.#goOn = undefined;
   }
@@ -127,7 +137,9 @@ export class RunningTask implements TaskContext {
   }
 
   #post(value: unknown, pull: boolean): void {
-    if (!this.#ended) this.#seat.post({ type: "progress", seq: this.#run.seq, value, pull });
+    if (this.#ended) return;
+    if (this.#refused !== undefined) throw this.#refused;
+    this.#seat.post({ type: "progress", seq: this.#run.seq, value, pull });
   }
 
   abort(): void {

@@ -171,6 +171,9 @@ export class TaskRunner {
       case "resume":
         if (this.#running?.seq === message.seq) this.#running.resume();
         return false;
+      case "refused":
+        if (this.#running?.seq === message.seq) this.#running.refuse(message.message);
+        return false;
       case "close":
         void this.#close(message.clean);
         return false;

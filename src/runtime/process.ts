@@ -2,16 +2,13 @@ import { spawn } from "node:child_process";
 import process from "node:process";
 import { describeError } from "../error_data.ts";
 import { type DeathData, RESULTS, type ToWorker, type WorkerSpec } from "../protocol.ts";
-import { decodeMessage, encodeMessage, type FromChild, type ToChild } from "./process_message.ts";
+import { decodeMessage, DRAIN_MS, encodeMessage, type FromChild, type ToChild } from "./process_message.ts";
 import { localFiles } from "./permissions.ts";
 import type { StartWorker } from "./port.ts";
 import { bootstrap } from "./thread.ts";
 
-/** How V8 ends a process whose heap is full: a trap or an abort, as signal or as the shell's code for it. */
-const OUT_OF_MEMORY = ["SIGTRAP", "SIGABRT", "SIGILL", 133, 134, 132];
-
-/** How long the last messages of a process that has ended are waited for, in milliseconds. */
-const DRAIN_MS = 100;
+/** How V8 ends a process, whose heap may be full: a trap or an abort, as signal or as the shell's code for it. */
+const TRAPS = ["SIGTRAP", "SIGABRT", "SIGILL", 133, 134, 132];
 
 /** How long a process that said that it ends, or that cannot be spoken to any more, may still be there. */
 const EXIT_MS = 500;
@@ -25,6 +22,7 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
   let child: Child | undefined;
   let death: DeathData | undefined;
   let over = false;
+  let heard = false;
   const end = (final: DeathData) => {
     if (over) return;
     over = true;
@@ -47,6 +45,7 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
       }, EXIT_MS);
     };
     child.on("message", (bytes: Uint8Array) => {
+      heard = true;
       const message = decodeMessage<FromChild>(bytes);
       if (message.type === "dying") {
         death ??= message.death;
@@ -60,7 +59,7 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
     child.on("error", (error) => {
       // It may be that it could not be spoken to, or not be killed: nobody is to be left behind.
       killGroup(child!);
-      end(failure(error));
+      end(failure(error, heard ? "was lost" : undefined));
     });
     child.on("exit", (code, signal) => {
       const final = deathOf(code, signal, spec.memoryLimit);
@@ -122,9 +121,9 @@ async function readFlags({ flags, readable }: WorkerSpec): Promise<string[]> {
   return [...rest, named === undefined ? `--allow-read=${list}` : `${named},${list}`];
 }
 
-function failure(thrown: unknown): DeathData {
+function failure(thrown: unknown, what = "could not be started"): DeathData {
   const error = describeError(thrown);
-  return { reason: "error", exitCode: null, error, message: `could not be started: ${error.message}` };
+  return { reason: "error", exitCode: null, error, message: `${what}: ${error.message}` };
 }
 
 function killGroup(child: Child): void {
@@ -139,11 +138,16 @@ function killGroup(child: Child): void {
 }
 
 function deathOf(code: number | null, signal: string | null, memoryLimit: number | undefined): DeathData {
-  if (OUT_OF_MEMORY.includes(signal ?? code ?? 0)) {
-    const limit = memoryLimit === undefined ? "" : ` (memoryLimit: ${memoryLimit} MiB)`;
-    return { reason: "memory", exitCode: code, message: `ran out of memory${limit}` };
+  const trapped = TRAPS.includes(signal ?? code ?? 0);
+  if (trapped && memoryLimit !== undefined) {
+    return {
+      reason: "memory",
+      exitCode: code,
+      message: `ran out of memory (memoryLimit: ${memoryLimit} MiB)`,
+    };
   }
+  const perhaps = trapped ? " (it may have run out of memory)" : "";
   return signal === null
-    ? { reason: "exit", exitCode: code, message: `exited with code ${code}` }
-    : { reason: "signal", exitCode: code, message: `was killed by ${signal}` };
+    ? { reason: "exit", exitCode: code, message: `exited with code ${code}${perhaps}` }
+    : { reason: "signal", exitCode: code, message: `was killed by ${signal}${perhaps}` };
 }

@@ -22,6 +22,9 @@ export type FromChild =
   | { type: "message"; message: FromWorker }
   | { type: "dying"; death: DeathData };
 
+/** How long the last messages of a thread or process that has ended are waited for, in milliseconds. */
+export const DRAIN_MS = 100;
+
 /**
  * The bytes of a message. Not those of `serialize`, whose counterpart makes views of the message itself: a `DataView`
  * would show all of it (seen up to Deno 2.9.6), while here a view is cloned along with its buffer, as between threads.

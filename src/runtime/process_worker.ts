@@ -5,40 +5,113 @@
  * @module
  */
 import process from "node:process";
+import { serialize } from "node:v8";
 import { MessageChannel } from "node:worker_threads";
 import { describeError } from "../error_data.ts";
-import { type DeathData, type FromWorker, RESULTS, type ToWorker } from "../protocol.ts";
-import { decodeMessage, encodeMessage, type FromChild, type ToChild } from "./process_message.ts";
+import { type DeathData, type ErrorData, type FromWorker, RESULTS, type ToWorker } from "../protocol.ts";
+import { decodeMessage, DRAIN_MS, encodeMessage, type FromChild, type ToChild } from "./process_message.ts";
 import { startThread } from "./thread.ts";
 
 /** How often the memory of the process is looked at, in milliseconds. */
 const MEMORY_POLL_MS = 50;
-/** How long the last messages of a thread that has ended are waited for, in milliseconds. */
-const DRAIN_MS = 100;
+/** How long it may take for large messages to leave before the process ends. */
+const UNSENT_MS = 30_000;
 /** How often the parent is looked for, in milliseconds. */
 const PARENT_POLL_MS = 1_000;
 const MIB = 2 ** 20;
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** How many messages are on their way out. */
+let unsent = 0;
+const sent = () => unsent--;
+
+function post(bytes: Uint8Array): void {
+  unsent++;
+  process.send?.(bytes, undefined, undefined, sent);
+}
+
+/** A task some progress of which could not be sent: that is how it ended, unless it fails by itself. */
+let refused: { seq: number; error: ErrorData } | undefined;
+
 function send(message: FromWorker): void {
+  if (message !== RESULTS && message.type === "result" && refused !== undefined) {
+    const { value: _, ...facts } = message.result;
+    const { error } = refused;
+    if (facts.seq === refused.seq && facts.error === undefined) {
+      message = { type: "result", result: { ...facts, error } };
+    }
+    refused = undefined;
+  }
   let bytes: Uint8Array;
   try {
     bytes = encodeMessage({ type: "message", message });
   } catch (error) {
-    if (message === RESULTS || message.type !== "result") return;
-    const { value: _, ...facts } = message.result;
-    const result = { ...facts, error: describeError(error) };
-    bytes = encodeMessage({ type: "message", message: { type: "result", result } });
+    const other = instead(message, describeError(error));
+    if (other === undefined) return;
+    bytes = encodeMessage({ type: "message", message: other });
   }
-  process.send?.(bytes);
+  post(bytes);
+}
+
+/** What is told instead of a message that cannot be sent to another process: there is shared memory in it, say. */
+function instead(message: FromWorker, reason: ErrorData): FromWorker | undefined {
+  if (message === RESULTS) return undefined;
+  switch (message.type) {
+    case "result": {
+      const { value: _, ...facts } = message.result;
+      const { error, load } = facts;
+      if (load?.cause !== undefined) {
+        return { ...message, result: { ...facts, load: { ...load, cause: sendable(load.cause) } } };
+      }
+      return { ...message, result: { ...facts, error: error === undefined ? reason : sendable(error) } };
+    }
+    case "progress":
+      refused ??= { seq: message.seq, error: reason };
+      deliver?.({ type: "refused", seq: message.seq, message: reason.message });
+      return undefined;
+    case "failed-start":
+      return { ...message, error: sendable(message.error) };
+    case "dying":
+      return { ...message, death: sendableDeath(message.death) };
+    default:
+      return undefined;
+  }
+}
+
+/** The error without what cannot be sent to another process, as one arrives without what cannot be cloned. */
+function sendable(error: ErrorData): ErrorData {
+  const properties: ErrorData["properties"] = [];
+  for (const [key, value, isError] of error.properties) {
+    if (isError) properties.push([key, sendable(value as ErrorData), true]);
+    else if (isSendable(value)) properties.push([key, value, false]);
+  }
+  const { errors } = error;
+  return { ...error, properties, ...(errors !== undefined && { errors: errors.map(sendable) }) };
+}
+
+function sendableDeath(death: DeathData): DeathData {
+  return death.error === undefined ? death : { ...death, error: sendable(death.error) };
+}
+
+function isSendable(value: unknown): boolean {
+  try {
+    serialize(value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function die(death: DeathData): void {
-  // The exit follows when the message has left, or was refused because the parent has gone.
-  const message: FromChild = { type: "dying", death };
+  // The exit follows when the message has left, or was refused because the parent has gone. What was sent before it may
+  // be large, and is waited for a while: the parent cannot make sense of half a message.
+  const message: FromChild = { type: "dying", death: sendableDeath(death) };
   process.send?.(encodeMessage(message), undefined, undefined, () => Deno.exit(1));
-  setTimeout(() => Deno.exit(1), 100);
+  const since = performance.now();
+  setInterval(() => {
+    if (unsent === 0 || performance.now() - since > UNSENT_MS) Deno.exit(1);
+  }, DRAIN_MS);
 }
 
 function host(initializer: string | undefined, memoryLimit: number | undefined): (message: ToWorker) => void {

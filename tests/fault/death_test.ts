@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { InfoTask, MultiProcess, type Outcome, WorkerCrashError } from "../../mod.ts";
 import type { Kind, Phase } from "../fixtures/death.ts";
-import { fixture, inline, until } from "../helpers.ts";
+import { fixture, inline, until, withPool } from "../helpers.ts";
 
 const KINDS: Kind[] = ["Deno.exit", "process.exit", "close", "throw", "reject", "reportError", "killed"];
 const PHASES: (Phase | "loading")[] = [
@@ -200,4 +200,75 @@ Deno.test("a task that kills its own process at once has crashed, and runs no se
     await mp.terminate();
     await Deno.remove(file);
   }
+});
+
+const shared = `Object.assign(new RangeError("real"), { code: "E", shared: new SharedArrayBuffer(4) })`;
+
+Deno.test("what cannot be sent to another process takes nothing else along", async (test) => {
+  await withPool({ size: 1, isolation: "process", maxRestarts: 20 }, async (mp) => {
+    const push = (source: string) => mp.push(new InfoTask(inline(source), 10_000));
+    await test.step("a property of an error", async () => {
+      const inner = `new AggregateError([${shared}], "all", { cause: ${shared} })`;
+      for (const thrown of [shared, inner]) {
+        const outcome = await push(`export default () => { throw ${thrown}; }`);
+        assert(outcome.status === "failed");
+        const { error } = outcome;
+        const each = error instanceof AggregateError ? [error.errors[0], error.cause] : [error];
+        for (const error of each) {
+          assertEquals([error.constructor, error.message, error.code], [RangeError, "real", "E"]);
+          assert(!("shared" in error));
+        }
+      }
+    });
+    await test.step("a property of an error while loading", async () => {
+      const outcome = await push(`throw ${shared}`);
+      assert(outcome.status === "failed");
+      assertInstanceOf(outcome.error.cause, RangeError);
+    });
+    await test.step("a property of an error that nobody catches", async () => {
+      const outcome = await push(
+        `export default () => { Promise.reject(${shared}); return new Promise(() => {}); }`,
+      );
+      assertReason(outcome, "reject");
+    });
+    for (
+      const [name, source] of [
+        ["a value yielded, then more", "for (;;) yield new SharedArrayBuffer(4)"],
+        ["a value yielded as the last", "yield new SharedArrayBuffer(4)"],
+        ["progress", "this.progress(new SharedArrayBuffer(4))"],
+      ]
+    ) {
+      await test.step(name!, async () => {
+        const outcome = await push(`export function* runnable() { ${source}; return "end"; }`);
+        assertEquals(outcome.status, "failed");
+        assert(outcome.status === "failed");
+        assertEquals(outcome.error.name, "DataCloneError", outcome.error.message);
+        assertEquals(await mp.run(add()), 42);
+      });
+    }
+  });
+});
+
+Deno.test("a task that has returned is ok, although its process ends while a large result travels", async () => {
+  await withPool({ size: 1, isolation: "process", maxRestarts: 20 }, async (mp) => {
+    const source =
+      `export default () => { setTimeout(() => Deno.exit(0)); return new ArrayBuffer(250 << 20); }`;
+    for (let round = 0; round < 2; round++) {
+      const outcome = await mp.push(new InfoTask(inline(source), 30_000));
+      assert(outcome.status === "ok", outcome.status === "ok" ? "" : outcome.error.message);
+      assertEquals((outcome.value as ArrayBuffer).byteLength, 250 << 20);
+    }
+    assertEquals(await mp.run(add()), 42);
+  });
+});
+
+Deno.test("a process killed by SIGABRT has run out of memory only where it has a limit", async () => {
+  const abort = inline(`export default () => { Deno.kill(Deno.pid, "SIGABRT"); for (;;); }`);
+  await withPool({ size: 1, spares: 0, isolation: "process" }, async (mp) => {
+    const outcome = await mp.push(new InfoTask(abort, 10_000));
+    assert(outcome.status === "crashed");
+    assertInstanceOf(outcome.error, WorkerCrashError);
+    assertEquals(outcome.error.reason, "signal");
+    assert(outcome.error.message.includes("SIGABRT (it may have run out of memory)"), outcome.error.message);
+  });
 });
