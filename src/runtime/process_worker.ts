@@ -9,6 +9,7 @@ import { serialize } from "node:v8";
 import { MessageChannel } from "node:worker_threads";
 import { describeError } from "../error_data.ts";
 import { type DeathData, type ErrorData, type FromWorker, RESULTS, type ToWorker } from "../protocol.ts";
+import { listen } from "./listen.ts";
 import { decodeMessage, DRAIN_MS, encodeMessage, type FromChild, type ToChild } from "./process_message.ts";
 import { startThread } from "./thread.ts";
 
@@ -116,7 +117,7 @@ function die(death: DeathData): void {
 
 function host(initializer: string | undefined, memoryLimit: number | undefined): (message: ToWorker) => void {
   const { port1, port2 } = new MessageChannel();
-  port1.on("message", send);
+  listen(port1, send);
   // The end of a thread may be told before what it posted last; when its port closes, all has come.
   const drained = new Promise((resolve) => port1.on("close", resolve));
   startThread(
