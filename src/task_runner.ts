@@ -88,7 +88,15 @@ export class TaskRunner {
   #untold = false;
   #toldAt = 0;
   #dispose: (() => unknown) | undefined;
-  /** True while code of a task is on the stack. */
+  /**
+   * True while code of a task is on the stack.
+   *
+   * Deno ends the code that exhausts the heap of a thread, and what called it, but not the thread (seen up to 2.9.6): no
+   * exception, no `finally`, and the task would wait for its limit. So it must be noticed. While code of a task seems to
+   * be on the stack no message can be received: one that is tells. A task that had awaited left nothing on the stack, so
+   * a `ping` looks at the heap, which is full. And were it the delivery of a message that ended too, no message would
+   * ever come again: with a memory limit tasks begin in a turn of their own.
+   */
   #inside = false;
   readonly #memoryLimit: number;
   /** As it was before the first task; what the initializer changes is meant for all. */
@@ -123,8 +131,6 @@ export class TaskRunner {
   receive(message: ToWorker): void {
     // Its end may take a moment, or be prevented by a task; it claims nothing any more.
     if (this.#retired && (isBuffer(message) || message.type !== "close")) return;
-    // Deno ends the code that exhausts the heap of a thread, but not the thread (seen up to 2.9.6): no exception, no
-    // `finally`, and the task would wait for its limit. That this code runs while that of a task seems to tells.
     if (this.#inside) return this.#outOfMemory();
     if (isBuffer(message)) this.#read(new ByteBuffer(message));
     else if (!this.#obey(message)) return;
@@ -134,10 +140,7 @@ export class TaskRunner {
     this.#goOn();
   }
 
-  /**
-   * Where Deno ends the code that exhausts the heap, what called it ends too: were it the delivery of a message, none
-   * would ever come again (seen up to 2.9.6). So with a memory limit tasks begin in a turn of their own.
-   */
+  /** Runs what is there, with a memory limit in a turn of its own: see `#inside`. */
   #goOn(): void {
     if (this.#memoryLimit === Infinity) {
       this.#loop();

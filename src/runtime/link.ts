@@ -87,8 +87,8 @@ class ThreadLink extends PortLink {
 
   override look(seq: number): Running | undefined {
     const running = this.#seat.look(seq);
-    if (running !== undefined) running.since += this.shift(seq, running.since, running.since);
-    return running;
+    if (running === undefined) return undefined;
+    return { ...running, since: running.since + this.shift(seq, running.since, running.since) };
   }
 
   override read(into: Int32Array): number {

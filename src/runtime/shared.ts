@@ -13,6 +13,7 @@
  *
  * @module
  */
+import type { Running } from "../protocol.ts";
 
 // This file also runs in workers: it takes what it needs before a task can patch it.
 const load = Atomics.load;
@@ -38,14 +39,6 @@ const SEQ_MASK = 0x3ffffff;
 const WRITTEN = SLOTS;
 const READ = SLOTS + 1;
 const RING = SLOTS + 2;
-
-/** What the look at a worker finds. */
-export interface Claim {
-  seq: number;
-  since: number;
-  loading: boolean;
-  callbacks: number | undefined;
-}
 
 /** One side's view of the shared memory. */
 export class SharedSeat {
@@ -77,7 +70,7 @@ export class SharedSeat {
   }
 
   /** Dispatcher: what the worker does with this task; undefined if it has not claimed it. */
-  look(seq: number): Claim | undefined {
+  look(seq: number): Running | undefined {
     const slot = seq % SLOTS;
     for (;;) {
       const word = load(this.#words, slot);
