@@ -208,7 +208,7 @@ export type ToWorker =
   | { type: "resume"; seq: number }
   /** In a child process: what the task reported or yielded cannot be sent to another process. */
   | { type: "refused"; seq: number; message: string }
-  /** Asks a worker with a memory limit whether it is still in its senses: see `TaskRunner`. */
+  /** Has a worker with a memory limit see whether its heap is full: see `TaskRunner`. */
   | { type: "ping" }
   | { type: "close"; clean: boolean };
 

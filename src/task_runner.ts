@@ -6,8 +6,8 @@
  *
  * @module
  */
-import process from "node:process";
 import { setImmediate } from "node:timers";
+import { getHeapStatistics } from "node:v8";
 import { ByteBuffer, decode } from "./codec.ts";
 import { describeError } from "./error_data.ts";
 import { now } from "./now.ts";
@@ -29,9 +29,7 @@ import { type Isolation, refuseLossy } from "./lossy.ts";
 const prototypeOf = Object.getPrototypeOf;
 const ArrayBufferPrototype = ArrayBuffer.prototype;
 const nextTurn = setImmediate;
-const memoryUsage = process.memoryUsage.bind(process);
-const heapUsed = () => memoryUsage().heapUsed;
-const MIB = 2 ** 20;
+const heapLimit = () => getHeapStatistics().heap_size_limit;
 
 /** How the runner talks to the dispatcher; what differs between a thread and a process. */
 export interface Seat {
@@ -88,17 +86,16 @@ export class TaskRunner {
   #untold = false;
   #toldAt = 0;
   #dispose: (() => unknown) | undefined;
+  readonly #memoryLimit: number;
   /**
-   * True while code of a task is on the stack.
+   * What V8 allows the heap, in bytes, where there is a memory limit.
    *
    * Deno ends the code that exhausts the heap of a thread, and what called it, but not the thread (seen up to 2.9.6): no
-   * exception, no `finally`, and the task would wait for its limit. So it must be noticed. While code of a task seems to
-   * be on the stack no message can be received: one that is tells. A task that had awaited left nothing on the stack, so
-   * a `ping` looks at the heap, which is full. And were it the delivery of a message that ended too, no message would
-   * ever come again: with a memory limit tasks begin in a turn of their own.
+   * exception, no `finally`, and the task would wait for its limit. To have room for that it raises the limit, so that
+   * it can be noticed with the next message, if only a `ping`. And were it the delivery of a message that ended too,
+   * none would ever come again: with a memory limit tasks begin in a turn of their own.
    */
-  #inside = false;
-  readonly #memoryLimit: number;
+  readonly #heapLimit: number;
   /** As it was before the first task; what the initializer changes is meant for all. */
   #realm = new Realm();
   #retired = false;
@@ -107,6 +104,7 @@ export class TaskRunner {
   constructor(seat: Seat, memoryLimit = Infinity) {
     this.#seat = seat;
     this.#memoryLimit = memoryLimit;
+    this.#heapLimit = memoryLimit === Infinity ? Infinity : heapLimit();
   }
 
   /** Imports the initializer, where there is one, and tells that the worker is ready. */
@@ -131,7 +129,7 @@ export class TaskRunner {
   receive(message: ToWorker): void {
     // Its end may take a moment, or be prevented by a task; it claims nothing any more.
     if (this.#retired && (isBuffer(message) || message.type !== "close")) return;
-    if (this.#inside) return this.#outOfMemory();
+    if (this.#heapLimit !== Infinity && heapLimit() > this.#heapLimit) return this.#outOfMemory();
     if (isBuffer(message)) this.#read(new ByteBuffer(message));
     else if (!this.#obey(message)) return;
     if (this.#active) return;
@@ -140,7 +138,7 @@ export class TaskRunner {
     this.#goOn();
   }
 
-  /** Runs what is there, with a memory limit in a turn of its own: see `#inside`. */
+  /** Runs what is there, with a memory limit in a turn of its own: see `#heapLimit`. */
   #goOn(): void {
     if (this.#memoryLimit === Infinity) {
       this.#loop();
@@ -155,8 +153,6 @@ export class TaskRunner {
   #obey(message: Exclude<ToWorker, ArrayBuffer>): boolean {
     switch (message.type) {
       case "ping":
-        // Ended after an await, the task left nothing on the stack to know it by; but its heap is full.
-        if (heapUsed() > 0.9 * this.#memoryLimit * MIB) this.#outOfMemory();
         return false;
       case "modules":
         for (let i = 0; i < message.modules.length; i++) {
@@ -270,22 +266,18 @@ export class TaskRunner {
     }
     const context = new RunningTask(run, this.#seat);
     this.#running = context;
-    this.#inside = true;
     let value: unknown;
     try {
       value = loaded.target.run(context, run.args);
       if (isGenerator(value)) value = drive(value, context);
       if (!isThenable(value)) {
-        this.#inside = false;
         this.#succeed(run, loaded.bits, startedAt, value);
         return true;
       }
     } catch (error) {
-      this.#inside = false;
       this.#fail(run, loaded.bits, startedAt, error);
       return true;
     }
-    this.#inside = false;
     void this.#wait(run, loaded.bits, startedAt, value);
     return false;
   }

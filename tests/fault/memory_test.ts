@@ -41,6 +41,20 @@ for (const isolation of ["thread", "process"] as const) {
   });
 }
 
+Deno.test("a task that fills its heap with garbage again and again lives, whoever looks", async () => {
+  const mp = new MultiProcess({ size: 1, isolation: "thread", memoryLimit: LIMIT });
+  try {
+    await mp.start();
+    const task = mp.push(new InfoTask(fixture("memory.ts#garbage"), 60_000));
+    let over = false;
+    void task.then(() => over = true);
+    while (!over) await mp.stats();
+    assertEquals((await task).status, "ok");
+  } finally {
+    await mp.terminate();
+  }
+});
+
 for (const isolation of ["thread", "process"] as const) {
   Deno.test(`a task that exhausts the memory of a worker that ran others (${isolation}) crashes soon`, async () => {
     const mp = new MultiProcess({ size: 1, spares: 0, isolation, memoryLimit: LIMIT, maxRestarts: 20 });
