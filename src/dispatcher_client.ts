@@ -219,12 +219,11 @@ export class DispatcherClient {
 
   #drain(): void {
     let next = 0;
-    // What is left when the threads have been ended is of no use: all is settled.
-    if (this.#ended) this.#backlog = [];
-    while (next < this.#backlog.length && !this.#sliceOver()) {
+    while (next < this.#backlog.length && !this.#ended && !this.#sliceOver()) {
       if (this.#receive(this.#backlog[next]!)) next++;
     }
-    this.#backlog = this.#backlog.slice(next);
+    // What is left when the threads have been ended is of no use: all is settled.
+    this.#backlog = this.#ended ? [] : this.#backlog.slice(next);
     this.#sliceEnd = performance.now();
     this.#paused = this.#backlog.length > 0;
     if (!this.#paused) return;

@@ -111,8 +111,8 @@ export class MultiProcess implements AsyncDisposable {
    * Starts the dispatcher and warms the pool. Pushing need not wait for it. Called twice, gives the same promise.
    *
    * @returns Resolves when the pool is warm.
-   * @throws {PoolStateError} (as a rejection) If the pool has been stopped. Rejects with the cause if the workers
-   * cannot be started; then the pool is closed.
+   * @throws {PoolStateError} (as a rejection) If the pool has been stopped, or a start before has failed (then with its
+   * `cause`). Rejects with the cause if the workers cannot be started; then the pool is closed.
    */
   start(): Promise<this> {
     if (this.#state.phase === "new") {

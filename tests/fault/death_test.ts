@@ -1,6 +1,6 @@
 /** Every way for a worker to die × every phase × thread and process: the right outcome at once, no other task touched. */
-import { assert, assertEquals, assertInstanceOf } from "@std/assert";
-import { InfoTask, MultiProcess, type Outcome, WorkerCrashError } from "../../mod.ts";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
+import { InfoTask, MultiProcess, type Outcome, PoolStateError, WorkerCrashError } from "../../mod.ts";
 import type { Kind, Phase } from "../fixtures/death.ts";
 import { fixture, inline, until, withPool } from "../helpers.ts";
 
@@ -181,6 +181,50 @@ Deno.test("a dispatcher that dies is replaced, and everything pending is settled
   } finally {
     globalThis.Worker = RealWorker;
     console.error = errors;
+  }
+});
+
+Deno.test("a dispatcher that cannot be started, or not again, ends the pool, and every push has an answer", async () => {
+  const RealWorker = globalThis.Worker;
+  const started: Worker[] = [];
+  let refuse = true;
+  globalThis.Worker = class extends RealWorker {
+    constructor(...args: ConstructorParameters<typeof Worker>) {
+      if (refuse) throw new Error("no more threads");
+      super(...args);
+      started.push(this);
+    }
+  };
+  try {
+    const never = new MultiProcess({ size: 1 });
+    await assertRejects(() => never.start(), Error, "no more threads");
+    assertThrows(() => never.push(add()), PoolStateError, "could not be started: no more threads");
+    await never.stop();
+
+    refuse = false;
+    const mp = new MultiProcess({ size: 1 });
+    await mp.start();
+    refuse = true;
+    let inner: unknown;
+    const outcome = mp.push(new InfoTask(fixture("tasks.ts#spin"), 60_000), {
+      errorCallback() {
+        try {
+          mp.push(add());
+        } catch (error) {
+          inner = error;
+        }
+      },
+    });
+    const room = mp.room();
+    await until(async () => (await mp.stats()).running === 1, 5_000, "the task runs");
+    started[0]!.postMessage({ type: "hello", version: -1 });
+    assertEquals((await outcome).status, "crashed");
+    assertInstanceOf(inner, PoolStateError);
+    await room;
+    const { pushed, crashed } = await mp.stop();
+    assertEquals([pushed, crashed], [1, 1]);
+  } finally {
+    globalThis.Worker = RealWorker;
   }
 });
 
