@@ -106,12 +106,13 @@ function isSendable(value: unknown): boolean {
 
 function die(death: DeathData): void {
   // The exit follows when the message has left, or was refused because the parent has gone. What was sent before it may
-  // be large, and is waited for a while: the parent cannot make sense of half a message.
+  // be large, and is waited for: the parent cannot make sense of half a message. Except where memory runs out: the task
+  // fills more of it meanwhile.
   const message: FromChild = { type: "dying", death: sendableDeath(death) };
   process.send?.(encodeMessage(message), undefined, undefined, () => Deno.exit(1));
-  const since = performance.now();
+  const until = performance.now() + (death.reason === "memory" ? 0 : UNSENT_MS);
   setInterval(() => {
-    if (unsent === 0 || performance.now() - since > UNSENT_MS) Deno.exit(1);
+    if (unsent === 0 || performance.now() > until) Deno.exit(1);
   }, DRAIN_MS);
 }
 
