@@ -23,6 +23,7 @@ import { Realm } from "./realm.ts";
 import { RecordWriter, ResultRecord, RunRecord } from "./records.ts";
 import { drive, isGenerator, type RunId, RunningTask } from "./running_task.ts";
 import { callbackBits, findTarget, type Target } from "./task_module.ts";
+import { isThenable } from "./thenable.ts";
 import { transferOf } from "./transfer.ts";
 import { type Isolation, refuseLossy } from "./lossy.ts";
 
@@ -396,9 +397,4 @@ export class TaskRunner {
 
 function isBuffer(message: ToWorker): message is ArrayBuffer {
   return prototypeOf(message) === ArrayBufferPrototype;
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (typeof value === "object" || typeof value === "function") && value !== null &&
-    typeof (value as PromiseLike<unknown>).then === "function";
 }
