@@ -125,6 +125,9 @@ export class Dispatcher {
     nursery.onmessage = ({ data }: MessageEvent<FromNursery>) => this.#fromNursery(data);
     this.#scheduler = new Scheduler({
       ...options,
+      // All workers start at once, and share the cores.
+      initializeTimeout: options.loadTimeout *
+        Math.ceil((options.size + options.spares) / navigator.hardwareConcurrency),
       // A process needs no time to end by itself: it is killed at the deadline.
       killGrace: options.isolation === "thread" ? options.killGrace : 0,
       ...capacityOf(options.isolation),
@@ -438,7 +441,7 @@ export class Dispatcher {
     if (task.data === undefined) return;
     this.#cancellable.delete(task.id);
     // A cancelled task may be in the queue for long; what it was given need not be.
-    task.data.args = undefined;
+    task.release();
   }
 
   #watchEvents(on: boolean): void {

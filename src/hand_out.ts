@@ -35,7 +35,7 @@ export class HandOut<T extends Task> {
   }
 
   /** Takes out of the queue what the worker is to be given now. */
-  take(worker: WorkerRecord<T>, now: number): T[] {
+  take(worker: WorkerRecord<T>, onlyUrgent: boolean, now: number): T[] {
     const tasks: T[] = [];
     const { state } = worker;
     const held = state.phase === "busy" ? state.offered.size : 0;
@@ -53,7 +53,7 @@ export class HandOut<T extends Task> {
     }
     for (let holds = held; holds < most; holds++) {
       const task = this.#next(now);
-      if (task === undefined) break;
+      if (task === undefined || (onlyUrgent && !isUrgent(task))) break;
       const estimate = this.#modules.estimate(task.module);
       const alone = estimate === undefined || estimate > AHEAD_MS || task.exclusive ||
         isUrgent(task);

@@ -9,7 +9,16 @@
  */
 import { types } from "node:util";
 
-const { isAnyArrayBuffer, isMap, isNativeError, isProxy, isSet } = types;
+const {
+  isAnyArrayBuffer,
+  isArgumentsObject,
+  isBoxedPrimitive,
+  isMap,
+  isModuleNamespaceObject,
+  isNativeError,
+  isProxy,
+  isSet,
+} = types;
 const prototypeOf = Object.getPrototypeOf;
 const keysOf = Object.keys;
 const namesOf = Object.getOwnPropertyNames;
@@ -92,7 +101,7 @@ interface Problem {
   why: string;
 }
 
-const TOO_DEEP: Problem = { path: "", why: "nested deeper than 1 000 levels, which no thread can receive" };
+const TOO_DEEP: Problem = { path: "", why: "nested deeper than 1 000 levels, which might not arrive" };
 
 /** Says what is wrong with an object that is not plain, by its prototype. */
 type Judge = (prototype: object, depth: number) => string | undefined;
@@ -129,7 +138,10 @@ function search(value: object, depth: number, seen: Set<object>, judge: Judge): 
   if (!plain) {
     const why = judge(prototype, depth);
     if (why !== undefined) return { path: "", why };
-    if (isView(value) || isAnyArrayBuffer(value)) return undefined;
+    if (isView(value) || isAnyArrayBuffer(value) || isBoxedPrimitive(value)) return undefined;
+  } else if (depth <= 1) {
+    const why = describeExotic(value, prototype);
+    if (why !== undefined) return { path: "", why };
   }
   if (hasSeen(seen, value)) return undefined;
   const inner = plain ? isArray(value) ? itemsOf(value) : valuesOf(value) : contentOf(value);
@@ -218,6 +230,15 @@ function describeLossy(
     const { name, becomes, instead } = lossy;
     return `a ${name}, which ${becomes}; ${instead}`;
   }
+  return undefined;
+}
+
+/** What looks plain, and is not. */
+function describeExotic(value: object, prototype: object | null): string | undefined {
+  if (prototype === null && isModuleNamespaceObject(value)) {
+    return "a module, which cannot be cloned; send { ...it }";
+  }
+  if (isArgumentsObject(value)) return "an arguments object, which cannot be cloned; send [...it]";
   return undefined;
 }
 

@@ -251,6 +251,7 @@ export class MultiProcess implements AsyncDisposable {
   stop(): Promise<Summary> {
     if (this.#state.phase === "new") {
       this.#state = { phase: "ended", why: "the pool is stopped", cause: undefined };
+      this.#events.close();
       this.#ended.resolve(this.#summary());
     } else if (this.#state.phase === "running") {
       void this.#stop("the pool is stopped", undefined);

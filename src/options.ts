@@ -49,7 +49,7 @@ export interface MultiProcessOptions {
    * `dispose()` are called and awaited, where it exports them. If it throws, the pool cannot start.
    */
   initializer?: string | URL | undefined;
-  /** Milliseconds that loading a task's module may take, and running the `initializer`. Default 10 000. */
+  /** Milliseconds that loading a task's module may take, and running the `initializer`, times the workers a core. Default 10 000. */
   loadTimeout?: number | undefined;
   /** MiB of memory that a worker may use. Default: what the runtime allows. */
   memoryLimit?: number | undefined;
@@ -273,10 +273,10 @@ const RETRY: Record<keyof RetryOptions, Check> = {
   },
 };
 
-/** An object that may be options: no array, no date, nothing else of a kind of its own. */
+/** An object that may be options, a module too: no array, no date, nothing else of a kind of its own. */
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null &&
-    Object.prototype.toString.call(value) === "[object Object]";
+    ["[object Object]", "[object Module]"].includes(Object.prototype.toString.call(value));
 }
 
 /** The own properties that are set, each checked; an unknown one is refused by name. */
@@ -286,7 +286,7 @@ function read<T extends object>(
   what: string,
   whole = `${what}: the options`,
 ): Partial<T> {
-  if (!isRecord(options)) throw new TypeError(`${whole} must be an object, received ${show(options)}`);
+  if (!isRecord(options)) throw new TypeError(`${whole} must be a plain object, received ${show(options)}`);
   const result: Record<string, unknown> = {};
   for (const key of Object.keys(options)) {
     if (!Object.hasOwn(checks, key)) {

@@ -45,7 +45,6 @@ function look(): unknown[] {
     Promise.prototype.then,
     Promise.prototype.constructor,
     Error,
-    (Error as Stackable).prepareStackTrace,
     TypeError,
     DOMException,
     Reflect,
@@ -62,6 +61,7 @@ function look(): unknown[] {
     clearTimeout,
     queueMicrotask,
     structuredClone,
+    (Error as Stackable).prepareStackTrace,
   ];
 }
 
@@ -89,7 +89,6 @@ const NAMES = [
   "Promise.prototype.then",
   "Promise.prototype.constructor",
   "Error",
-  "Error.prepareStackTrace",
   "TypeError",
   "DOMException",
   "Reflect",
@@ -106,6 +105,7 @@ const NAMES = [
   "clearTimeout",
   "queueMicrotask",
   "structuredClone",
+  "Error.prepareStackTrace",
 ];
 
 /** From here on they are the tasks' own: tools wrap them, and what the pool needs of them it took when it was loaded. */
@@ -140,7 +140,6 @@ function changed(before: readonly unknown[]): string | undefined {
         before[i++] === Promise.prototype.then &&
         before[i++] === Promise.prototype.constructor &&
         before[i++] === Error &&
-        before[i++] === (Error as Stackable).prepareStackTrace &&
         before[i++] === TypeError &&
         before[i++] === DOMException &&
         before[i++] === Reflect &&
@@ -156,7 +155,8 @@ function changed(before: readonly unknown[]): string | undefined {
         before[i++] === setTimeout &&
         before[i++] === clearTimeout &&
         before[i++] === queueMicrotask &&
-        before[i++] === structuredClone
+        before[i++] === structuredClone &&
+        before[i++] === (Error as Stackable).prepareStackTrace
       ? undefined
       : NAMES[i - 1];
   } catch {
@@ -184,10 +184,10 @@ export class Realm {
   }
 
   /**
-   * A module was loaded, and may have wrapped timers, which is meant for all its tasks: else each would cost a worker.
-   * What a task does to them later is not.
+   * A module was loaded, and may have wrapped what tools wrap, which is meant for all its tasks: else each would cost a
+   * worker. What a task does to it later is not.
    */
-  acceptTimers(): void {
+  acceptTools(): void {
     try {
       const wrapped = look();
       for (let i = FIRST_OF_TASKS; i < wrapped.length; i++) this.#before[i] = wrapped[i];

@@ -24,7 +24,7 @@ export class RunTask implements Task {
   attempts = 0;
   refusals = 0;
   /** Buffers among the arguments that leave with them. */
-  readonly moved: readonly ArrayBuffer[];
+  #moved: readonly ArrayBuffer[];
   readonly bytes: number;
   /** The last attempt whose beginning was told to who watches. */
   begun = 0;
@@ -47,12 +47,24 @@ export class RunTask implements Task {
     this.data = from instanceof Int32Array ? undefined : from;
     this.words = from instanceof Int32Array ? from : undefined;
     this.at = at;
-    this.moved = this.data === undefined ? NONE : buffersOf(this.data);
-    this.bytes = this.moved === NONE ? 0 : this.moved.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    this.#moved = this.data === undefined ? NONE : buffersOf(this.data);
+    this.bytes = this.#moved === NONE ? 0 : this.#moved.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  get moved(): readonly ArrayBuffer[] {
+    return this.#moved;
+  }
+
+  /** Lets go of what it was given: it will not be run any more. */
+  release(): void {
+    if (this.#moved !== NONE) this.#moved = [];
+    if (this.data === undefined) return;
+    this.data.args = undefined;
+    this.data.transfer = [];
   }
 
   get exclusive(): boolean {
-    return this.moved !== NONE;
+    return this.#moved !== NONE;
   }
 
   get priority(): number {

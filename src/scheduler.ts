@@ -542,7 +542,9 @@ export class Scheduler<T extends Task, R extends Result> {
 
   /** Gives a worker as much as it should have now. False if that is nothing. */
   #offer(worker: WorkerRecord<T>, now: number): boolean {
-    const tasks = this.#handOut.take(worker, now);
+    // Beyond the size of the pool there is room only for what waits for no place.
+    const onlyUrgent = worker.state.phase === "idle" && this.#workers.busy >= this.#options.size;
+    const tasks = this.#handOut.take(worker, onlyUrgent, now);
     if (tasks.length === 0) return false;
     let shortest = Math.min(this.#options.loadTimeout, WATCH_MS);
     for (const task of tasks) {

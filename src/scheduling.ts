@@ -35,6 +35,8 @@ export interface SchedulerOptions {
   spares: number;
   maxTasksPerWorker: number;
   loadTimeout: number;
+  /** How long an initializer may run. */
+  initializeTimeout: number;
   killGrace: number;
   maxZombies: number;
   /** Restarts a second, beyond a burst of 3, for workers that died without being told to. */

@@ -154,7 +154,8 @@ export class Staff<T extends Task, R extends Result> {
   free(worker: WorkerRecord<T>, now: number): void {
     const { maxSeq, maxTasksPerWorker, size, spares } = this.#options;
     const usedUp = worker.handed >= maxTasksPerWorker || worker.nextSeq > maxSeq;
-    const extra = this.workers.size > size + spares;
+    // Not those that start: until they are ready this one is needed.
+    const extra = this.workers.idle + this.workers.busy > size + spares;
     if (usedUp || extra || worker.generation < this.#generation || this.closing) this.#retire(worker, now);
     else this.#rest(worker, now);
   }
@@ -239,7 +240,7 @@ export class Staff<T extends Task, R extends Result> {
       }
       const message = state.initializingSince === undefined
         ? `did not start within ${MAX_START_MS} ms`
-        : `did not end its initializer within ${this.#options.loadTimeout} ms (loadTimeout)`;
+        : `did not end its initializer within ${this.#options.initializeTimeout} ms (see loadTimeout)`;
       this.#restarts.spend(now);
       this.stop(worker, 0, now);
       this.#startFailed({ reason: "error", exitCode: null, message }, now);
@@ -250,7 +251,7 @@ export class Staff<T extends Task, R extends Result> {
   #startDueAt({ since, initializingSince }: Starting): number {
     return initializingSince === undefined
       ? since + MAX_START_MS
-      : initializingSince + this.#options.loadTimeout;
+      : initializingSince + this.#options.initializeTimeout;
   }
 
   /** Lets go of the workers that had nothing to do for long. */

@@ -245,7 +245,7 @@ export class TaskRunner {
         ? { message: `Cannot load ${specifier}`, thrown, caused: true }
         : { message: `Cannot run ${specifier}: ${(thrown as Error).message}`, thrown, caused: false };
     }
-    this.#realm.acceptTimers();
+    this.#realm.acceptTools();
     const { loaded } = entry;
     // A module that could not be loaded is imported again for the next task: it may have been mended.
     if (!("target" in loaded)) entry.loaded = undefined;

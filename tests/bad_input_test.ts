@@ -50,7 +50,7 @@ Deno.test("new MultiProcess() refuses impossible sizes and options, naming them"
       RangeError,
       'Cannot create a pool: "retry": "on": each must be one of "failed"',
     ],
-    [{ retry: 3 }, TypeError, 'Cannot create a pool: "retry" must be an object, received 3'],
+    [{ retry: 3 }, TypeError, 'Cannot create a pool: "retry" must be a plain object, received 3'],
     [
       { permissions: { net: 5 } },
       TypeError,
@@ -59,9 +59,9 @@ Deno.test("new MultiProcess() refuses impossible sizes and options, naming them"
     [{ permissions: { net: [5] } }, TypeError, '"permissions": "net" must be true'],
     [{ permissions: { nett: true } }, TypeError, '"permissions": unknown permission "nett"; known are read'],
     [{ permissions: [] }, TypeError, '"permissions" must be "none", "inherit" or an object'],
-    [[], TypeError, "Cannot create a pool: the options must be an object, received an array"],
-    [new Date(), TypeError, "the options must be an object"],
-    [new Number(2), TypeError, "the options must be an object"],
+    [[], TypeError, "Cannot create a pool: the options must be a plain object, received an array"],
+    [new Date(), TypeError, "the options must be a plain object"],
+    [new Number(2), TypeError, "the options must be a plain object"],
   ];
   for (const [options, Class, message] of cases) {
     assertThrows(() => new MultiProcess(options as never), Class, message);
@@ -133,7 +133,12 @@ Deno.test("MultiProcess.push() refuses what is not a task, and bad options", asy
         "item 2 a Uint8Array; name",
       ],
       [task("echo"), { callback: "x" }, TypeError, '"callback" must be a function'],
-      [task("echo"), null, TypeError, "Cannot push a task: the options must be an object, received null"],
+      [
+        task("echo"),
+        null,
+        TypeError,
+        "Cannot push a task: the options must be a plain object, received null",
+      ],
     ];
     for (const [pushed, options, Class, message] of cases) {
       assertThrows(() => mp.push(pushed as InfoTask, options as never), Class, message);
@@ -264,7 +269,7 @@ for (const isolation of ["thread", "process"] as const) {
         value = inner;
       }
     };
-    const message = "nested deeper than 1 000 levels, which no thread can receive";
+    const message = "nested deeper than 1 000 levels, which might not arrive";
     await withPool({ size: 1, spares: 0, isolation }, async (mp) => {
       for (const kind of ["object", "array", "named", "map", "set", "error"]) {
         assertEquals(depthOf(await mp.run(task("echo", nest(1_000, kind)))), 1_000, kind);
@@ -442,7 +447,7 @@ for (const isolation of ["thread", "process"] as const) {
   Deno.test(`MultiProcess.start() rejects when an initializer (${isolation}) does not end, and the pool is closed`, async () => {
     for (const source of ["await new Promise(() => {});", "for (;;);"]) {
       const mp = new MultiProcess({ size: 1, isolation, loadTimeout: 200, initializer: inline(source) });
-      await assertRejects(() => mp.start(), Error, "did not end its initializer within 200 ms");
+      await assertRejects(() => mp.start(), Error, "did not end its initializer within");
       await mp.stop();
     }
   });
@@ -457,7 +462,7 @@ Deno.test("MultiProcess gives every task an outcome when initializers hang later
     await mp.push(new InfoTask(fixture("tasks.ts#exit"), 1_000, 1));
     const outcome = await mp.push(new InfoTask(fixture("tasks.ts#add"), 1_000, 1, 2));
     assert(outcome.status === "crashed");
-    assertStringIncludes(outcome.error.message, "did not end its initializer within 100 ms");
+    assertStringIncludes(outcome.error.message, "did not end its initializer within");
   } finally {
     Deno.env.delete("MP_TEST_HANG");
     await mp.terminate();

@@ -217,6 +217,13 @@ Deno.test("MultiProcess.events() tells enough to draw every worker's time line",
   assert(settled.at - spun.at >= 149 && settled.at - spun.at < 400, `${settled.at - spun.at} ms`);
 });
 
+Deno.test("MultiProcess.events() ends with a pool that is never started", async () => {
+  const mp = new MultiProcess(1);
+  const before = Array.fromAsync(mp.events());
+  await mp.stop();
+  assertEquals([await before, await Array.fromAsync(mp.events())], [[], []]);
+});
+
 Deno.test("MultiProcess.events() can be left, and ends with the pool", async () => {
   await withPool(1, async (mp) => {
     for await (const event of (mp.push(task("echo", 5_000, 1)), mp.events())) {

@@ -38,6 +38,7 @@ function options(more: Partial<SchedulerOptions> = {}): SchedulerOptions {
     spares: 1,
     maxTasksPerWorker: Infinity,
     loadTimeout: 1_000,
+    initializeTimeout: 2_000,
     killGrace: 300,
     maxZombies: 4,
     restarts: 2,
@@ -556,14 +557,14 @@ Deno.test("Scheduler ends a pool whose initializer does not end", () => {
   const scheduler = new Scheduler<FakeTask, Result>(options({ spares: 0 }));
   scheduler.start(0);
   scheduler.handle({ type: "initializing", worker: 1 }, 400);
-  assertEquals(scheduler.wakeAt, 1_400);
-  assertEquals(brief(scheduler.handle({ type: "tick" }, 1_399)), []);
-  assertEquals(brief(scheduler.handle({ type: "tick" }, 1_400)), [
+  assertEquals(scheduler.wakeAt, 2_400);
+  assertEquals(brief(scheduler.handle({ type: "tick" }, 2_399)), []);
+  assertEquals(brief(scheduler.handle({ type: "tick" }, 2_400)), [
     "close 1",
-    "broken: did not end its initializer within 1000 ms (loadTimeout)",
+    "broken: did not end its initializer within 2000 ms (see loadTimeout)",
   ]);
   // It is ready after all: too late.
-  assertEquals(brief(scheduler.handle({ type: "ready", worker: 1 }, 1_500)), []);
+  assertEquals(brief(scheduler.handle({ type: "ready", worker: 1 }, 2_500)), []);
 });
 
 Deno.test("Scheduler gives up a worker that never comes to its initializer", () => {
@@ -598,6 +599,44 @@ Deno.test("Scheduler runs what is not to wait on a spare, or on one worker more"
     assertEquals(after, spares === 1 ? ["finish -1"] : ["finish -1", "close 2 cleanly"]);
     assertEquals(scheduler.stats().queued, 1);
   }
+});
+
+Deno.test("Scheduler lets no worker go for one that only starts", () => {
+  const { tell } = warm({ spares: 0 });
+  tell({ type: "push", task: fake(1) }, 0);
+  tell({ type: "push", task: fake(2) }, 0);
+  assertEquals(brief(tell({ type: "push", task: fake(-1, { priority: Infinity, module: 1 }) }, 0)), [
+    "spawn 2",
+  ]);
+  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(0, 0, 1)] }, 1)), [
+    "finish 1",
+    "offer 1: -1",
+  ]);
+});
+
+Deno.test("Scheduler runs nothing else beyond its size when what waits for no place is not run", () => {
+  const { tell } = warm();
+  const end = { type: "gone", death: DEATH, results: [], running: undefined, unclaimed: [] } as const;
+  // Module 1 ends every worker, until it is refused.
+  let [now, id, worker] = [0, 0, 1];
+  for (let refused = false; !refused; now++) {
+    const commands = brief(tell({ type: "push", task: fake(++id, { module: 1 }) }, now));
+    refused = commands.includes(`settle ${id}: crashed`);
+    if (refused) break;
+    worker = Number(commands.find((line) => line.startsWith("offer"))!.split(/[ :]/)[1]);
+    for (const command of tell({ ...end, worker }, now)) {
+      if (command.type === "spawn") tell({ type: "ready", worker: command.worker }, now);
+    }
+    assert(now < 50, "never refused");
+  }
+  now += 900;
+  for (const command of tell({ type: "tick" }, now)) {
+    if (command.type === "spawn") tell({ type: "ready", worker: command.worker }, now);
+  }
+  assertEquals(brief(tell({ type: "push", task: fake(101, { timeout: 60_000 }) }, now)).length, 1);
+  assertEquals(brief(tell({ type: "push", task: fake(102) }, now)), []);
+  const urgent = tell({ type: "push", task: fake(-1, { priority: Infinity, module: 1 }) }, now);
+  assertEquals(brief(urgent), ["settle -1: crashed"]);
 });
 
 Deno.test("Scheduler takes back for a higher priority only what comes after it, and not over and over", () => {

@@ -47,18 +47,28 @@ function importFlag(wanted: unknown): string | undefined {
   const whole = grantedWhole("import");
   if (wanted === true && !whole) throw refused("import");
   if (wanted === true || (wanted === "inherit" && whole)) return "--allow-import";
-  if (wanted === "inherit" && hasDefaultHosts()) return undefined;
-  const items = Array.isArray(wanted) ? listed("import", wanted) : [];
+  const items = wanted === "inherit" ? openHosts() : Array.isArray(wanted) ? listed("import", wanted) : [];
+  if (wanted === "inherit" && items.length === OPEN_HOSTS.length) return undefined;
   // The package itself may have come from a host.
   const { protocol, hostname, port } = new URL(import.meta.url);
   if (protocol !== "file:") items.push(`${hostname}:${port || (protocol === "http:" ? 80 : 443)}`);
   return allow("import", items.length === 0 ? ["none.invalid:1"] : items);
 }
 
-/** Whether this process may import from the hosts that are open by default: nothing lists them, but this is one. */
-function hasDefaultHosts(): boolean {
-  return Deno.permissions.querySync({ name: "import" }).state === "prompt" &&
-    isGranted("import", "raw.githubusercontent.com:443");
+/** Hosts that are open to imports by default, as far as they are no registries. */
+const OPEN_HOSTS = [
+  "esm.sh",
+  "raw.esm.sh",
+  "cdn.jsdelivr.net",
+  "raw.githubusercontent.com",
+  "gist.githubusercontent.com",
+]
+  .map((host) => `${host}:443`);
+
+/** Those that are open to this process. With all denied, Deno still says of each that it is granted (seen up to 2.9.6). */
+function openHosts(): string[] {
+  const { state } = Deno.permissions.querySync({ name: "import" });
+  return state === "denied" ? [] : OPEN_HOSTS.filter((host) => isGranted("import", host));
 }
 
 /** The parts of a kind that are asked for, all of which this process must have. */

@@ -139,7 +139,8 @@ Deno.test("a module that wraps timers, as tools do, costs no worker; one that wr
     `globalThis.${what} = ((real) => class extends real {})(globalThis.${what});`;
   const timers = `for (const name of ["setTimeout", "clearTimeout", "queueMicrotask", "structuredClone"]) {
     globalThis[name] = ((real) => (...args) => real(...args))(globalThis[name]);
-  }`;
+  }
+  Error.prepareStackTrace = (error) => String(error);`;
   const source = fixture("../../mod.ts");
   const run = async (module: string) => {
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
