@@ -99,24 +99,14 @@ export class Callbacks {
     task: InfoTask,
     taskId: number,
   ): Promise<void> | undefined {
+    const failed = (error: unknown) => this.#report(error, progressing(task, taskId), "onProgress");
     try {
       const taken = onProgress(value, task);
-      if (isThenable(taken)) return this.#taking(taken, task, taskId);
+      if (isThenable(taken)) return this.#await(taken, failed);
     } catch (error) {
-      this.#report(error, progressing(task, taskId), "onProgress");
+      failed(error);
     }
     return undefined;
-  }
-
-  async #taking(taken: PromiseLike<unknown>, task: InfoTask, taskId: number): Promise<void> {
-    this.#running++;
-    try {
-      await taken;
-    } catch (error) {
-      this.#report(error, progressing(task, taskId), "onProgress");
-    } finally {
-      this.#done();
-    }
   }
 
   /** Counts and reports what a callback threw. */
@@ -127,25 +117,15 @@ export class Callbacks {
   ): void {
     this.#errors++;
     const { onCallbackError, name } = this.#options;
-    try {
-      if (onCallbackError === undefined) {
-        return printError(`${name}: the ${what} of task ${outcome.taskId}`, error);
-      }
-      const reported = onCallbackError(error, outcome);
-      if (isThenable(reported)) void this.#reporting(reported);
-    } catch (thrown) {
-      printError(`${name}: onCallbackError itself`, thrown);
+    if (onCallbackError === undefined) {
+      return printError(`${name}: the ${what} of task ${outcome.taskId}`, error);
     }
-  }
-
-  async #reporting(reported: PromiseLike<unknown>): Promise<void> {
-    this.#running++;
+    const failed = (thrown: unknown) => printError(`${name}: onCallbackError itself`, thrown);
     try {
-      await reported;
+      const reported = onCallbackError(error, outcome);
+      if (isThenable(reported)) void this.#await(reported, failed);
     } catch (thrown) {
-      printError(`${this.#options.name}: onCallbackError itself`, thrown);
-    } finally {
-      this.#done();
+      failed(thrown);
     }
   }
 
@@ -200,20 +180,22 @@ export class Callbacks {
 
   #call(callback: Callback, outcome: Outcome): void {
     const argument = outcome.status === "ok" ? (outcome as OkOutcome).value : (outcome as ErrorOutcome).error;
+    const failed = (error: unknown) => this.#report(error, outcome);
     try {
       const result = callback(argument as never, outcome as never);
-      if (isThenable(result)) void this.#await(result, outcome);
+      if (isThenable(result)) void this.#await(result, failed);
     } catch (error) {
-      this.#report(error, outcome);
+      failed(error);
     }
   }
 
-  async #await(result: PromiseLike<unknown>, outcome: Outcome): Promise<void> {
+  /** Whoever waits until no callback is running waits for this one too. */
+  async #await(result: PromiseLike<unknown>, failed: (error: unknown) => void): Promise<void> {
     this.#running++;
     try {
       await result;
     } catch (error) {
-      this.#report(error, outcome);
+      failed(error);
     } finally {
       this.#done();
     }

@@ -28,8 +28,9 @@ import type { Command, Event } from "./scheduling.ts";
 
 /** How often workers are looked at while somebody watches events, in milliseconds. */
 const EVENTS_MS = 50;
-/** How many turns of the event loop it may take to hear what a worker has posted so far. */
-const MAX_TURNS = 8;
+/** After so many turns of the event loop without a message none is left; a worker that never ceases has its say. */
+const QUIET_TURNS = 32;
+const MAX_TURNS = 256;
 /** How long to wait for the word of why a worker ended. */
 const DEATH_MS = 250;
 
@@ -125,9 +126,7 @@ export class Dispatcher {
     nursery.onmessage = ({ data }: MessageEvent<FromNursery>) => this.#fromNursery(data);
     this.#scheduler = new Scheduler({
       ...options,
-      // All workers start at once, and share the cores.
-      initializeTimeout: options.loadTimeout *
-        Math.ceil((options.size + options.spares) / navigator.hardwareConcurrency),
+      cores: navigator.hardwareConcurrency,
       // A process needs no time to end by itself: it is killed at the deadline.
       killGrace: options.isolation === "thread" ? options.killGrace : 0,
       ...capacityOf(options.isolation),
@@ -234,7 +233,9 @@ export class Dispatcher {
   #warn(message: string): void {
     if (this.#warned) return;
     this.#warned = true;
-    console.error(`multiprocess: a worker ${message}; while tasks do so, each costs the start of a worker`);
+    console.error(
+      `${this.#options!.name}: a worker ${message}; while tasks do so, each costs the start of a worker`,
+    );
   }
 
   // Workers
@@ -355,14 +356,16 @@ export class Dispatcher {
   }
 
   /**
-   * Looks at a worker after all it has posted so far was taken in. Deno runs timers before it delivers messages, and
-   * delivers some forty of a port in one turn of the event loop (seen up to 2.9.6): after a turn in which this thread
-   * had much to do, the end of a task may wait behind the timer that says that it is late.
+   * Looks at a worker after all it has posted so far was taken in. After a turn of the event loop in which this thread had
+   * much to do, the end of a task may wait behind the timer that says that it is late: Deno runs timers before it
+   * delivers messages, some forty of a port in one turn, and while there is something to do here it looks only every
+   * 31 turns whether another thread wants to wake it (seen up to 2.9.6: 30 turns).
    */
   async #lookDrained(worker: PoolWorker): Promise<void> {
-    for (let turns = 0, heard = -1; turns < MAX_TURNS && heard < worker.heard; turns++) {
-      heard = worker.heard;
+    for (let turns = 0, quiet = 0; quiet < QUIET_TURNS && turns < MAX_TURNS; turns++) {
+      const { heard } = worker;
       await new Promise((resolve) => setImmediate(resolve));
+      quiet = worker.heard === heard ? quiet + 1 : 0;
     }
     this.#look(worker, true);
   }

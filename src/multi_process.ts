@@ -504,6 +504,7 @@ export class MultiProcess implements AsyncDisposable {
     const isolation = chooseIsolation(options.isolation, options.name);
     const client: DispatcherClient = new DispatcherClient(
       {
+        name: options.name,
         size: options.size,
         minSize: options.minSize,
         idleTimeout: options.idleTimeout,

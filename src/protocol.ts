@@ -73,6 +73,8 @@ export interface TaskData {
 
 /** What the dispatcher needs to know of the options. */
 export interface DispatcherOptions {
+  /** Shown in messages. */
+  name: string;
   size: number;
   minSize: number;
   idleTimeout: number;

@@ -35,8 +35,8 @@ export interface SchedulerOptions {
   spares: number;
   maxTasksPerWorker: number;
   loadTimeout: number;
-  /** How long an initializer may run. */
-  initializeTimeout: number;
+  /** How many workers can run at the same moment. */
+  cores: number;
   killGrace: number;
   maxZombies: number;
   /** Restarts a second, beyond a burst of 3, for workers that died without being told to. */

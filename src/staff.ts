@@ -240,18 +240,24 @@ export class Staff<T extends Task, R extends Result> {
       }
       const message = state.initializingSince === undefined
         ? `did not start within ${MAX_START_MS} ms`
-        : `did not end its initializer within ${this.#options.initializeTimeout} ms (see loadTimeout)`;
+        : `did not end its initializer within ${this.#initializeTimeout} ms (see loadTimeout)`;
       this.#restarts.spend(now);
       this.stop(worker, 0, now);
       this.#startFailed({ reason: "error", exitCode: null, message }, now);
     }
   }
 
+  /** How long an initializer may run: at the start of the pool those of all workers share the cores. */
+  get #initializeTimeout(): number {
+    const { loadTimeout, size, spares, cores } = this.#options;
+    return loadTimeout * Math.ceil((size + spares) / cores);
+  }
+
   /** When a worker that starts must be ready. */
   #startDueAt({ since, initializingSince }: Starting): number {
     return initializingSince === undefined
       ? since + MAX_START_MS
-      : initializingSince + this.#options.initializeTimeout;
+      : initializingSince + this.#initializeTimeout;
   }
 
   /** Lets go of the workers that had nothing to do for long. */

@@ -38,7 +38,7 @@ function options(more: Partial<SchedulerOptions> = {}): SchedulerOptions {
     spares: 1,
     maxTasksPerWorker: Infinity,
     loadTimeout: 1_000,
-    initializeTimeout: 2_000,
+    cores: 1,
     killGrace: 300,
     maxZombies: 4,
     restarts: 2,
@@ -554,7 +554,7 @@ Deno.test("Scheduler gives buffers that are moved the time they need to arrive",
 });
 
 Deno.test("Scheduler ends a pool whose initializer does not end", () => {
-  const scheduler = new Scheduler<FakeTask, Result>(options({ spares: 0 }));
+  const scheduler = new Scheduler<FakeTask, Result>(options({ spares: 1 }));
   scheduler.start(0);
   scheduler.handle({ type: "initializing", worker: 1 }, 400);
   assertEquals(scheduler.wakeAt, 2_400);
@@ -562,6 +562,7 @@ Deno.test("Scheduler ends a pool whose initializer does not end", () => {
   assertEquals(brief(scheduler.handle({ type: "tick" }, 2_400)), [
     "close 1",
     "broken: did not end its initializer within 2000 ms (see loadTimeout)",
+    "kill 2",
   ]);
   // It is ready after all: too late.
   assertEquals(brief(scheduler.handle({ type: "ready", worker: 1 }, 2_500)), []);
