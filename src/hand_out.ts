@@ -11,6 +11,11 @@ const BATCH_MS = 32;
 const STEAL_MS = 0.25;
 /** A task expected to run longer than this is handed out only to a free worker, in milliseconds. */
 const AHEAD_MS = 20;
+/**
+ * While tasks wait on a worker it is looked at every so many milliseconds, at the latest: to read the results, of which
+ * it says nothing as long as it has more to do. Each word from it would take its core from it between two tasks.
+ */
+const LOOK_MS = 8;
 /** How long a task may run, however short it was expected to be, before those behind it are taken back. */
 export const LATE_MS = 4;
 
@@ -79,9 +84,9 @@ export class HandOut<T extends Task> {
     return Math.max(LATE_MS, 2 * (this.#modules.estimate(task.module) ?? 0));
   }
 
-  /** When to see whether the first task keeps those behind it waiting: not before it can be late. */
+  /** When to see what became of the first task, and whether it keeps those behind it waiting. */
   lookAt(offered: Offered<T>, now: number): number {
-    return now + this.lateAfter(offered.first()!);
+    return now + Math.min(LOOK_MS, this.lateAfter(offered.first()!));
   }
 
   /** How many tasks a worker may hold that holds some now. */

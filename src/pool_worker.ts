@@ -95,6 +95,7 @@ export class PoolWorker {
       this.link.post({ type: "run-one", seq, id, attempt, module, args }, last ? [...task.moved] : []);
       return undefined;
     } catch (error) {
+      this.link.takeBack(seq);
       return undeliverable(seq, describeError(error));
     }
   }

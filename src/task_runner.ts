@@ -40,14 +40,14 @@ export interface Seat {
   claim(seq: number, loading: boolean, callbacks: number, now: number): boolean;
   /** A task that was loading runs now. */
   run(seq: number, callbacks: number, now: number): void;
+  /** Whether a task is to come that this worker may claim. */
+  isOffered(seq: number): boolean;
   /** Keeps a result record where it outlives this worker; false if it must be posted. */
   write(record: Int32Array, length: number): boolean;
   /** Whether the dispatcher should be told of results now. */
   readonly crowded: boolean;
   /** Whether there are results that it has not read. */
   readonly unread: boolean;
-  /** Whether it has read some, told or not, since this was asked last. */
-  readSinceAsked(): boolean;
   post(message: FromWorker, transfer?: ArrayBuffer[]): void;
   /** Ends this worker. */
   exit(): void;
@@ -68,12 +68,6 @@ interface ModuleEntry {
   loaded: Loaded | undefined;
 }
 
-/**
- * While tasks end, results wait in shared memory about this long, and at most twice as long, before the dispatcher is
- * told; behind them it finds them when it looks whether the running one is late.
- */
-const TELL_MS = 4;
-
 /** Runs tasks. */
 export class TaskRunner {
   readonly #seat: Seat;
@@ -82,10 +76,12 @@ export class TaskRunner {
   // A list of our own: the methods of arrays can be patched.
   #first: Run | undefined;
   #last: Run | undefined;
+  /** The number of the task that came last. */
+  #lastSeq = -1;
   #running: RunningTask | undefined;
   #active = false;
+  /** There are results that the dispatcher may not have read. */
   #untold = false;
-  #toldAt = 0;
   #dispose: (() => unknown) | undefined;
   readonly #memoryLimit: number;
   /**
@@ -135,7 +131,6 @@ export class TaskRunner {
     else if (!this.#obey(message)) return;
     if (this.#active) return;
     this.#active = true;
-    this.#toldAt = now();
     this.#goOn();
   }
 
@@ -203,6 +198,7 @@ export class TaskRunner {
     if (this.#last === undefined) this.#first = run;
     else this.#last.next = run;
     this.#last = run;
+    this.#lastSeq = run.seq;
   }
 
   /** Runs what is there; goes on by itself after a task that has to be awaited. */
@@ -228,7 +224,8 @@ export class TaskRunner {
       if (!this.#begin(run, loaded, startedAt)) return;
     }
     this.#active = false;
-    this.#tell();
+    // With more to come it would be woken for nothing, at the moment at which that costs most: it looks by itself.
+    if (!this.#seat.isOffered(this.#lastSeq + 1)) this.#tell();
   }
 
   async #load(entry: ModuleEntry, run: Run): Promise<void> {
@@ -337,15 +334,8 @@ export class TaskRunner {
     writer.reset();
     if (!written) return false;
     this.#untold = true;
-    if (this.#seat.crowded || this.#telling(endedAt)) this.#tell();
+    if (this.#seat.crowded) this.#tell();
     return true;
-  }
-
-  /** Whether it is time to tell of results: not if the dispatcher, told by another worker, has been here meanwhile. */
-  #telling(now: number): boolean {
-    if (now - this.#toldAt <= TELL_MS) return false;
-    this.#toldAt = now;
-    return !this.#seat.readSinceAsked();
   }
 
   #fail(run: Run, callbacks: number, startedAt: number, error: unknown): void {
@@ -358,11 +348,10 @@ export class TaskRunner {
     this.#seat.post({ type: "result", result }, transfer);
   }
 
-  /** Tells the dispatcher that there are results in shared memory. */
+  /** Tells the dispatcher that there are results in shared memory. While tasks are waiting here it looks by itself. */
   #tell(): void {
     if (!this.#untold) return;
     this.#untold = false;
-    this.#toldAt = now();
     if (this.#seat.unread) this.#seat.post(RESULTS);
   }
 

@@ -265,6 +265,27 @@ Deno.test("Scheduler takes tasks back from behind a long one", () => {
   ]);
 });
 
+Deno.test("Scheduler has a worker looked at every 8 ms while tasks wait on it: till then it says nothing of its results", () => {
+  const { scheduler, tell } = warm();
+  tell({ type: "push", task: fake(1) }, 0);
+  for (let id = 2; id <= 4; id++) tell({ type: "push", task: fake(id) }, 0);
+  // Tasks of 10 ms: the next is not late before 20.
+  tell({ type: "results", worker: 1, results: [result(0, 0, 10)] }, 10);
+  assertEquals(scheduler.wakeAt, 18);
+  assertEquals(brief(tell({ type: "tick" }, 18)), ["look 1"]);
+  assertEquals(brief(tell(looked(1, running(1, 10)), 18)), []);
+  assertEquals(scheduler.wakeAt, 26);
+  assertEquals(brief(tell({ type: "tick" }, 26)), ["look 1"]);
+  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(1, 10, 20)] }, 26)), ["finish 2"]);
+  assertEquals(scheduler.wakeAt, 34);
+  // The last says itself that it is over.
+  assertEquals(brief(tell({ type: "tick" }, 34)), ["look 1"]);
+  tell({ type: "results", worker: 1, results: [result(2, 20, 30)] }, 34);
+  assertEquals(scheduler.wakeAt, 42);
+  assertEquals(brief(tell({ type: "tick" }, 42)), []);
+  assertEquals(scheduler.wakeAt, Infinity);
+});
+
 Deno.test("Scheduler gives a free worker what waits on a busy one", () => {
   const { tell } = warm({ size: 2, minSize: 2, spares: 0 });
   tell({ type: "push", task: fake(1) }, 0);

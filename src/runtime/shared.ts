@@ -7,9 +7,9 @@
  * a slot that was used again is never mistaken.
  *
  * **Results.** Before it claims the next task the worker writes the result of the last into a ring, so that no
- * later hang or crash can take it along: the memory outlives the thread. The dispatcher reads it when a worker
- * says so (all rings at once: the others then need not say so), when it looks at the worker, and once more when the
- * worker has ended.
+ * later hang or crash can take it along: the memory outlives the thread. The dispatcher reads it when it looks at the
+ * worker, which it does every few milliseconds while tasks wait there; when a worker says so, because it has nothing
+ * more to do (then all rings at once: the others need not say so); and once more when the worker has ended.
  *
  * @module
  */
@@ -45,10 +45,9 @@ export class SharedSeat {
   readonly memory: SharedArrayBuffer;
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #times: Float64Array<SharedArrayBuffer>;
-  /** Worker: where the next record goes, up to where the dispatcher is known to have read, and was when last asked. */
+  /** Worker: where the next record goes, and up to where the dispatcher is known to have read. */
   #written = 0;
   #known = 0;
-  #asked = 0;
   /** Dispatcher: up to where it has read. */
   #read = 0;
 
@@ -82,6 +81,11 @@ export class SharedSeat {
       const callbacks = word & KNOWN ? word >> 3 & 3 : undefined;
       return { seq, since, loading: phase === LOADING, callbacks };
     }
+  }
+
+  /** Worker: whether it may claim the task, the message of which may still be on its way. */
+  isOffered(seq: number): boolean {
+    return load(this.#words, seq % SLOTS) === value(seq, OFFERED);
   }
 
   /** Worker: true if the task is the worker's to run. It has until now not been begun. */
@@ -122,14 +126,6 @@ export class SharedSeat {
   /** Worker: whether there is something that the dispatcher has not read. */
   get unread(): boolean {
     return this.#refresh() > 0;
-  }
-
-  /** Worker: whether the dispatcher has read something since this was asked last. */
-  readSinceAsked(): boolean {
-    this.#refresh();
-    const before = this.#asked;
-    this.#asked = this.#known;
-    return this.#asked !== before;
   }
 
   /** Ring words in use, at most. */

@@ -71,10 +71,6 @@ class MessageSeat implements Seat {
   readonly crowded = false;
   readonly unread = false;
 
-  readSinceAsked(): boolean {
-    return false;
-  }
-
   claim(seq: number, loading: boolean, callbacks: number, at: number): boolean {
     post({ type: "started", seq, at, loading, callbacks });
     return true;
@@ -82,6 +78,10 @@ class MessageSeat implements Seat {
 
   run(seq: number, callbacks: number, at: number): void {
     post({ type: "started", seq, at, loading: false, callbacks });
+  }
+
+  isOffered(): boolean {
+    return false;
   }
 
   write(): boolean {
