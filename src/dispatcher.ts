@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { setImmediate } from "node:timers";
 import { now } from "./now.ts";
 import { type EntryPort, Outbox } from "./outbox.ts";
 import { PoolWorker, type RunResult, undeliverable } from "./pool_worker.ts";
@@ -21,16 +20,17 @@ import {
   type ToDispatcher,
   type ToNursery,
 } from "./protocol.ts";
+import { quiet } from "./quiet.ts";
 import { RecordBatch, RunTask } from "./run_task.ts";
 import { capacityOf, createLink } from "./runtime/link.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { Command, Event } from "./scheduling.ts";
+import { within } from "./within.ts";
 
 /** How often workers are looked at while somebody watches events, in milliseconds. */
 const EVENTS_MS = 50;
-/** After so many turns of the event loop without a message none is left; a worker that never ceases has its say. */
-const QUIET_TURNS = 32;
-const MAX_TURNS = 256;
+/** How long the nursery is waited for, in milliseconds: it may be busy with large values of other tasks. */
+const DRAIN_MS = 2_000;
 /** How long to wait for the word of why a worker ended. */
 const DEATH_MS = 250;
 
@@ -54,6 +54,9 @@ export class Dispatcher {
   /** Generators that wait for the entry to take what they yielded, by task. */
   readonly #pullers = new Map<number, { worker: number; seq: number }>();
   #watching: ReturnType<typeof setInterval> | undefined;
+  /** Who waits for the nursery, by the number of the request. */
+  readonly #draining = new Map<number, () => void>();
+  #drains = 0;
 
   constructor(entry: EntryPort) {
     this.#entry = entry;
@@ -169,6 +172,8 @@ export class Dispatcher {
         return this.#finish(command.task, command.worker, command.result, command.waitedMs);
       case "settle":
         return this.#settle(command);
+      case "ran":
+        return this.#outbox.began(command.task, command.worker, command.task.attempts, command.startedAt);
       case "offer":
         return this.#offer(command.worker, command.tasks);
       case "watch":
@@ -264,6 +269,7 @@ export class Dispatcher {
   }
 
   #fromNursery(message: FromNursery): void {
+    if (message.type === "drained") return this.#draining.get(message.request)?.();
     const worker = this.#workers.get(message.worker);
     if (worker === undefined) return;
     switch (message.type) {
@@ -355,19 +361,21 @@ export class Dispatcher {
     }
   }
 
-  /**
-   * Looks at a worker after all it has posted so far was taken in. After a turn of the event loop in which this thread had
-   * much to do, the end of a task may wait behind the timer that says that it is late: Deno runs timers before it
-   * delivers messages, some forty of a port in one turn, and while there is something to do here it looks only every
-   * 31 turns whether another thread wants to wake it (seen up to 2.9.6: 30 turns).
-   */
+  /** Looks at a worker after all it has posted so far was taken in. */
   async #lookDrained(worker: PoolWorker): Promise<void> {
-    for (let turns = 0, quiet = 0; quiet < QUIET_TURNS && turns < MAX_TURNS; turns++) {
-      const { heard } = worker;
-      await new Promise((resolve) => setImmediate(resolve));
-      quiet = worker.heard === heard ? quiet + 1 : 0;
-    }
+    if (this.#options!.isolation === "process") await this.#drainNursery(worker.id);
+    await quiet(() => worker.heard);
     this.#look(worker, true);
+  }
+
+  /** What a process says comes by way of the nursery, which may be busy with what another one says. */
+  async #drainNursery(worker: number): Promise<void> {
+    const drained = Promise.withResolvers<void>();
+    const request = ++this.#drains;
+    this.#draining.set(request, drained.resolve);
+    this.#toNursery({ type: "drain", worker, request });
+    await within(drained.promise, DRAIN_MS);
+    this.#draining.delete(request);
   }
 
   /** Finds out what a worker is doing, and tells. */

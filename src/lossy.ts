@@ -13,10 +13,12 @@ const {
   isAnyArrayBuffer,
   isArgumentsObject,
   isBoxedPrimitive,
+  isDate,
   isMap,
   isModuleNamespaceObject,
   isNativeError,
   isProxy,
+  isRegExp,
   isSet,
 } = types;
 const prototypeOf = Object.getPrototypeOf;
@@ -89,6 +91,10 @@ function table(
   return into;
 }
 
+/** What arrives as what it is, beside what the language itself knows. */
+const CLONED = new Set<object>([Object, DOMException, Blob, File].map(({ prototype }) => prototype));
+const isCloned = CLONED.has.bind(CLONED);
+
 const lossyOf = LOSSY.get.bind(LOSSY);
 const lossyInProcessOf = LOSSY_IN_PROCESS.get.bind(LOSSY_IN_PROCESS);
 
@@ -103,8 +109,8 @@ interface Problem {
 
 const TOO_DEEP: Problem = { path: "", why: "nested deeper than 1 000 levels, which might not arrive" };
 
-/** Says what is wrong with an object that is not plain, by its prototype. */
-type Judge = (prototype: object, depth: number) => string | undefined;
+/** Says what is wrong with an object that is not plain. */
+type Judge = (value: object, prototype: object, depth: number) => string | undefined;
 
 /**
  * Throws for a value that would not arrive: one nested too deep for any thread to receive, one with a `URL`, `Headers`
@@ -136,7 +142,7 @@ function search(value: object, depth: number, seen: Set<object>, judge: Judge): 
   const prototype = prototypeOf(value);
   const plain = prototype === ObjectPrototype || prototype === ArrayPrototype || prototype === null;
   if (!plain) {
-    const why = judge(prototype, depth);
+    const why = judge(value, prototype, depth);
     if (why !== undefined) return { path: "", why };
     if (isView(value) || isAnyArrayBuffer(value) || isBoxedPrimitive(value)) return undefined;
   } else if (depth <= 1) {
@@ -212,12 +218,22 @@ function stepTo(value: object, i: number): string {
   return isArray(value) ? `[${key}]` : `.${key}`;
 }
 
-function judgeForThread(prototype: object, depth: number): string | undefined {
-  return describeLossy(prototype, lossyOf) ?? describeInstance(prototype, depth);
+function judgeForThread(value: object, prototype: object, depth: number): string | undefined {
+  const why = describeLossy(prototype, lossyOf);
+  if (why !== undefined) return why;
+  // Of what the algorithm knows it makes the same again, also of a subclass and of that of another realm.
+  return isKnown(value) ? undefined : describeHollow(value, prototype) ?? describeInstance(prototype, depth);
 }
 
-function judgeForProcess(prototype: object, depth: number): string | undefined {
-  return describeLossy(prototype, lossyInProcessOf) ?? judgeForThread(prototype, depth);
+function judgeForProcess(value: object, prototype: object, depth: number): string | undefined {
+  return describeLossy(prototype, lossyInProcessOf) ?? judgeForThread(value, prototype, depth);
+}
+
+/** Whether the clone algorithm makes more of it than of a plain object. */
+function isKnown(value: object): boolean {
+  return isMap(value) || isSet(value) || isDate(value) || isRegExp(value) || isNativeError(value) ||
+    isArray(value) ||
+    isView(value) || isAnyArrayBuffer(value) || isBoxedPrimitive(value);
 }
 
 function describeLossy(
@@ -242,6 +258,14 @@ function describeExotic(value: object, prototype: object | null): string | undef
   return undefined;
 }
 
+/** An object of the platform whose content is not in properties, such as an `Event` or an `ImageData`. */
+function describeHollow(value: object, prototype: object): string | undefined {
+  const constructor: unknown = hasOwn(prototype, "constructor") ? prototype.constructor : undefined;
+  if (typeof constructor !== "function" || !isGlobal(constructor) || isCloned(prototype)) return undefined;
+  if (keysOf(value).length > 0) return undefined;
+  return `an instance of ${constructor.name}, which would not arrive as one; send what you need of it`;
+}
+
 function describeInstance(prototype: object, depth: number): string | undefined {
   // Deeper inside, instances have always been taken as the data they are.
   const name = depth > 1 ? undefined : methodOwner(prototype);
@@ -254,13 +278,18 @@ function describeInstance(prototype: object, depth: number): string | undefined 
 function methodOwner(prototype: object): string | undefined {
   const constructor: unknown = hasOwn(prototype, "constructor") ? prototype.constructor : undefined;
   // The platform's own classes are for the clone algorithm to judge.
-  if (typeof constructor !== "function" || isGlobal(constructor)) return undefined;
+  if (typeof constructor !== "function" || isGlobal(constructor) || isForeign(prototype)) return undefined;
   // A subclass of a built-in, such as an error, arrives as that; only a class of its own loses everything.
   const parent = prototypeOf(prototype);
   if (parent !== ObjectPrototype && parent !== null && methodOwner(parent) === undefined) return undefined;
   const names = namesOf(prototype);
   for (let i = 0; i < names.length; i++) if (names[i] !== "constructor") return constructor.name || "a class";
   return parent === ObjectPrototype || parent === null ? undefined : methodOwner(parent);
+}
+
+/** Whether it is `Object.prototype` of another realm, such as a context of `node:vm`. */
+function isForeign(prototype: object): boolean {
+  return prototypeOf(prototype) === null && hasOwn(prototype, "isPrototypeOf");
 }
 
 function isGlobal(constructor: { name?: unknown }): boolean {

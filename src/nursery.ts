@@ -60,6 +60,11 @@ export function serve(port: MessagePort): () => void {
         else workers.get(data.worker)?.kill();
         return;
       }
+      case "drain": {
+        const { worker, request } = data;
+        void Promise.resolve(workers.get(worker)?.drained()).then(() => tell({ type: "drained", request }));
+        return;
+      }
       default:
         data satisfies never;
     }

@@ -91,8 +91,10 @@ export class PoolWorker {
     const attempt = task.attempts + 1;
     // Another attempt needs the buffers again.
     const last = retry === undefined || attempt >= retry.maxAttempts;
+    const since = now();
     try {
       this.link.post({ type: "run-one", seq, id, attempt, module, args }, last ? [...task.moved] : []);
+      task.sendMs = now() - since;
       return undefined;
     } catch (error) {
       this.link.takeBack(seq);

@@ -172,7 +172,9 @@ export type ToNursery =
     spec: WorkerSpec;
   }
   /** Interrupts a thread, kills a process. */
-  | { type: "kill"; worker: number };
+  | { type: "kill"; worker: number }
+  /** Asks for `drained`. */
+  | { type: "drain"; worker: number; request: number };
 
 /** What a new worker needs to know. */
 export interface WorkerSpec {
@@ -189,7 +191,9 @@ export interface WorkerSpec {
 export type FromNursery =
   | { type: "gone"; worker: number; death: DeathData }
   /** A message that a child process cannot be sent. */
-  | { type: "undeliverable"; worker: number; seq: number; error: ErrorData };
+  | { type: "undeliverable"; worker: number; seq: number; error: ErrorData }
+  /** What a child process had said when this was asked for has been passed on. */
+  | { type: "drained"; request: number };
 
 /** A task module. Its specifier comes taken apart: in a worker, tasks may have patched what that needs. */
 export interface ModuleData {

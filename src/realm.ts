@@ -8,6 +8,7 @@
 // Taken when this is loaded: a task may patch them.
 const ObjectPrototype = Object.prototype;
 const ArrayPrototype = Array.prototype;
+const FunctionPrototype = Function.prototype;
 const isExtensible = Object.isExtensible;
 const prototypeOf = Object.getPrototypeOf;
 const ArrayIteratorPrototype: Iterator<unknown> = prototypeOf([][Symbol.iterator]());
@@ -44,6 +45,7 @@ function look(): unknown[] {
     Promise,
     Promise.prototype.then,
     Promise.prototype.constructor,
+    Promise[Symbol.species],
     Error,
     TypeError,
     DOMException,
@@ -88,6 +90,7 @@ const NAMES = [
   "Promise",
   "Promise.prototype.then",
   "Promise.prototype.constructor",
+  "Promise[Symbol.species]",
   "Error",
   "TypeError",
   "DOMException",
@@ -139,6 +142,7 @@ function changed(before: readonly unknown[]): string | undefined {
         before[i++] === Promise &&
         before[i++] === Promise.prototype.then &&
         before[i++] === Promise.prototype.constructor &&
+        before[i++] === Promise[Symbol.species] &&
         before[i++] === Error &&
         before[i++] === TypeError &&
         before[i++] === DOMException &&
@@ -165,14 +169,15 @@ function changed(before: readonly unknown[]): string | undefined {
   }
 }
 
-/** Names that every object and array would seem to have, to the dismay of whoever looks for them. */
+/** Names that every object, array or function would seem to have, to the dismay of whoever looks for them. */
 function polluted(): boolean {
   return "then" in ObjectPrototype || "value" in ObjectPrototype || "type" in ObjectPrototype ||
     "get" in ObjectPrototype || "set" in ObjectPrototype || "error" in ObjectPrototype ||
     "message" in ObjectPrototype || "length" in ObjectPrototype || "next" in ObjectPrototype ||
     "done" in ObjectPrototype || "seq" in ObjectPrototype || "args" in ObjectPrototype ||
-    "load" in ObjectPrototype || "target" in ObjectPrototype || "then" in ArrayPrototype ||
-    0 in ArrayPrototype || !isExtensible(ObjectPrototype);
+    "load" in ObjectPrototype || "target" in ObjectPrototype || "runnable" in ObjectPrototype ||
+    "then" in ArrayPrototype || 0 in ArrayPrototype || "prototype" in FunctionPrototype ||
+    !isExtensible(ObjectPrototype);
 }
 
 /** The globals as they were when this was made. */
@@ -203,6 +208,6 @@ export class Realm {
     } catch {
       // A proxy is among the prototypes now.
     }
-    return "Object.prototype or Array.prototype";
+    return "Object.prototype, Array.prototype or Function.prototype";
   }
 }

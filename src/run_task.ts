@@ -26,6 +26,7 @@ export class RunTask implements Task {
   /** Buffers among the arguments that leave with them. */
   #moved: readonly ArrayBuffer[];
   readonly bytes: number;
+  sendMs = 0;
   /** The last attempt whose beginning was told to who watches. */
   begun = 0;
   seq = 0;

@@ -7,6 +7,7 @@ import type { TaskContext } from "./context.ts";
 import { type Isolation, refuseLossy } from "./lossy.ts";
 import { now } from "./now.ts";
 import type { FromWorker } from "./protocol.ts";
+import { Snapshot } from "./snapshot.ts";
 
 // Taken when this is loaded: a task may patch them.
 const apply = Reflect.apply;
@@ -45,7 +46,9 @@ export class RunningTask implements TaskContext {
   /** Its result must not overtake what was told before: it is told the same way. */
   progressed = false;
   #toldAt = 0;
-  #held: { value: unknown } | undefined;
+  #holding = false;
+  /** What is held: the last value of a flood. */
+  #held: Snapshot | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #unanswered = 0;
   #goOn: (() => void) | undefined;
@@ -83,12 +86,14 @@ export class RunningTask implements TaskContext {
     const at = now();
     if (at - this.#toldAt >= PROGRESS_MS) {
       this.#toldAt = at;
-      this.#held = undefined;
+      this.#holding = false;
       this.#post(value, false);
       return;
     }
-    // In a flood only the last of a moment is told.
-    this.#held = { value };
+    // In a flood only the last of a moment is told: as it is now, since the task may go on with it.
+    this.#held ??= new Snapshot();
+    this.#held.take(value);
+    this.#holding = true;
     this.#timer ??= setTimer(() => {
       this.#timer = undefined;
       this.flush();
@@ -97,11 +102,10 @@ export class RunningTask implements TaskContext {
 
   /** Tells the last progress, before the task is over. */
   flush(): void {
-    if (this.#held === undefined) return;
-    const { value } = this.#held;
-    this.#held = undefined;
+    if (!this.#holding) return;
+    this.#holding = false;
     this.#toldAt = now();
-    this.#post(value, false);
+    this.#post(this.#held!.value, false);
   }
 
   /** A value that a generator yielded. Resolves when it may go on. */

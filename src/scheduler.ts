@@ -35,6 +35,8 @@ const BEGIN_FACTOR = 4;
 const MAX_REFUSALS = 3;
 /** Buffers take about a millisecond for so many bytes to reach a process, on a busy machine. */
 const BYTES_PER_MS = 20_000;
+/** All else takes up to some thirty times as long to reach a process as to be sent, and waits for that of others. */
+const PER_SEND_MS = 100;
 /** The longest watch: no timer outlives its purpose by more than this. */
 const WATCH_MS = 500;
 
@@ -231,6 +233,7 @@ export class Scheduler<T extends Task, R extends Result> {
     for (const result of results) {
       const task = state.offered.take(result.seq);
       if (task === undefined) continue;
+      this.#staff.prove(worker);
       this.#finish(task, worker, result, now);
       state.since = result.endedAt;
     }
@@ -247,7 +250,7 @@ export class Scheduler<T extends Task, R extends Result> {
       this.#end(task, run, { status: "timed-out", limit: { loading: false, timeout: task.timeout } }, now);
     } else if (task.cancelled) {
       this.#end(task, run, CANCELLED, now);
-    } else if (!result.ok && this.#retry(task, "failed", now)) {
+    } else if (!result.ok && this.#retry(task, run, "failed", now)) {
       return;
     } else {
       const waitedMs = Math.max(0, result.startedAt - task.pushedAt);
@@ -260,7 +263,7 @@ export class Scheduler<T extends Task, R extends Result> {
 
   /** Ends a run that gave no result: the task is tried again, or settled. */
   #end(task: T, run: LostRun, verdict: Verdict, now: number): void {
-    if (verdict.status !== "cancelled" && this.#retry(task, verdict.status, now)) return;
+    if (verdict.status !== "cancelled" && this.#retry(task, run, verdict.status, now)) return;
     this.#settle(task, run, verdict);
   }
 
@@ -293,11 +296,12 @@ export class Scheduler<T extends Task, R extends Result> {
     this.#orders.push(command);
   }
 
-  #retry(task: T, status: "failed" | "crashed" | "timed-out", now: number): boolean {
+  #retry(task: T, run: LostRun, status: "failed" | "crashed" | "timed-out", now: number): boolean {
     const { retry } = task;
     if (retry === undefined || task.attempts >= retry.maxAttempts || !retry.on.includes(status)) return false;
     if (task.cancelled || this.#staff.closing) return false;
     task.state = "waiting";
+    if (run.begun) this.#orders.push({ type: "ran", task, worker: run.worker, startedAt: run.startedAt });
     this.#retries.add(task, retry, now);
     this.#orders.wakeBy(this.#retries.dueAt);
     return true;
@@ -361,6 +365,7 @@ export class Scheduler<T extends Task, R extends Result> {
     const task = running && state.offered.find(running.seq);
     if (running === undefined || task === undefined) return this.#notBegun(worker, state, drained, now);
     state.stuck = false;
+    this.#staff.prove(worker);
     if (running.callbacks !== undefined) this.#modules.loaded(task.module, running.callbacks);
     const limit = running.loading ? this.#options.loadTimeout : task.timeout;
     // Compared as a moment, like the watch that is set for it: a difference could round to just below the limit.
@@ -470,20 +475,28 @@ export class Scheduler<T extends Task, R extends Result> {
     this.#orders.push({ type: "watch", worker: worker.id, at });
   }
 
-  #gone(
-    { worker: id, death, results, running, unclaimed }: Event<T, R> & { type: "gone" },
+  #gone(event: Event<T, R> & { type: "gone" }, now: number): void {
+    const { death, results, running } = event;
+    const worker = this.#staff.gone(event.worker, now);
+    if (worker === undefined) return;
+    if (worker.state.phase === "busy") this.#lose(worker, worker.state, event, now);
+    this.#staff.mourn(worker, death, results.length > 0 || running !== undefined, now);
+  }
+
+  /** Ends or puts back what a worker held that has ended. */
+  #lose(
+    worker: WorkerRecord<T>,
+    state: Busy<T>,
+    { death, results, running, unclaimed }: Event<T, R> & { type: "gone" },
     now: number,
   ): void {
-    const worker = this.#staff.gone(id, death, now);
-    if (worker?.state.phase !== "busy") return;
-    const { state } = worker;
     this.#finishAll(worker, state, results, now);
     this.#requeue(worker, state.offered, unclaimed, now);
     for (const task of state.offered.drain()) {
       const begun = task.seq === running?.seq;
       if (begun && running.callbacks !== undefined) this.#modules.loaded(task.module, running.callbacks);
       const startedAt = begun ? running.since : state.since;
-      const run = { worker: id, startedAt, ranMs: Math.max(0, now - startedAt), begun };
+      const run = { worker: worker.id, startedAt, ranMs: Math.max(0, now - startedAt), begun };
       this.#crashed(task, run, death, now);
     }
   }
@@ -610,8 +623,8 @@ function overtakes(task: Task, other: Task): boolean {
 }
 
 /** How long a worker has to begin the task. */
-function patience({ refusals, bytes }: Task): number {
-  return BEGIN_MS * BEGIN_FACTOR ** refusals + bytes / BYTES_PER_MS;
+function patience({ refusals, bytes, sendMs }: Task): number {
+  return (BEGIN_MS + PER_SEND_MS * sendMs + bytes / BYTES_PER_MS) * BEGIN_FACTOR ** refusals;
 }
 
 const NOTHING = { tasks: 0, urgent: false };

@@ -17,6 +17,8 @@ export interface Task extends Queued {
   readonly exclusive: boolean;
   /** How many bytes those are. */
   readonly bytes: number;
+  /** How long its message took to send: some take far longer to arrive. */
+  sendMs: number;
   /** How often it was started. */
   attempts: number;
   /** How often it was taken from a worker that did not begin it. */
@@ -112,6 +114,8 @@ export type Command<T extends Task, R extends Result> =
   /** Have the worker looked at then, or earlier. */
   | { type: "watch"; worker: number; at: number }
   | { type: "abort"; worker: number; seq: number }
+  /** A run of a task that is to be tried again began then. */
+  | { type: "ran"; task: T; worker: number; startedAt: number }
   | { type: "finish"; task: T; worker: number; result: R; waitedMs: number }
   | {
     type: "settle";

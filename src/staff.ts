@@ -13,7 +13,7 @@ const MAX_START_MS = 60_000;
 const TAKE_OVER_MS = 25;
 /** How long workers that have nothing more to do may take to end when the pool closes, in milliseconds. */
 const END_MS = 2_000;
-/** Failed starts in a row after which waiting tasks fail. */
+/** Failed starts in a row after which waiting tasks fail; a start is good when a task was begun. */
 const MAX_FAILED_STARTS = 3;
 
 /** The work that waits for workers. */
@@ -137,10 +137,15 @@ export class Staff<T extends Task, R extends Result> {
   ready(id: number, now: number): void {
     const worker = this.workers.get(id);
     if (worker?.state.phase !== "starting") return;
-    this.#failedStarts = 0;
     if (worker.generation < this.#generation) return this.#retire(worker, now);
     this.#rest(worker, now);
     this.warmUp();
+  }
+
+  /** A worker has begun a task. */
+  prove(worker: WorkerRecord<T>): void {
+    worker.proven = true;
+    this.#failedStarts = 0;
   }
 
   /** Tells when all that the pool is to have at the least have started. */
@@ -197,26 +202,38 @@ export class Staff<T extends Task, R extends Result> {
     this.#orders.wakeBy(this.#ending.dueAt);
   }
 
-  /** A worker has ended. Gives it if it was not told to: then what it was doing is lost. */
-  gone(id: number, death: DeathData, now: number): WorkerRecord<T> | undefined {
+  /** A worker has ended. Gives it if it was not told to: then what it was doing is lost. See `mourn`. */
+  gone(id: number, now: number): WorkerRecord<T> | undefined {
     if (this.#ending.gone(id)) return undefined;
     const worker = this.workers.get(id);
     if (worker === undefined) return undefined;
     this.workers.remove(worker);
     this.#restarts.spend(now);
-    if (worker.state.phase === "starting") this.#startFailed(death, now);
     return worker;
   }
 
-  #startFailed(death: DeathData, now: number): void {
+  /**
+   * Draws conclusions from the end of a worker, of which no task is left by now.
+   *
+   * @param begun Whether it had begun a task.
+   */
+  mourn(worker: WorkerRecord<T>, death: DeathData, begun: boolean, now: number): void {
+    if (begun) this.prove(worker);
+    // What the start left behind may have ended it, also when it had said that it was ready.
+    else if (!worker.proven) this.#startFailed(worker.state.phase === "starting", death, now);
+  }
+
+  #startFailed(starting: boolean, death: DeathData, now: number): void {
     this.#failedStarts++;
-    // An error thrown at the start will be thrown again; any other end may have been a single misfortune.
-    const hopeless = death.reason === "error" || this.#failedStarts >= MAX_FAILED_STARTS;
+    const { idle, busy, unproven } = this.workers;
+    // Those that are there may not be any better.
+    const always = this.#failedStarts >= MAX_FAILED_STARTS + unproven;
     if (!this.#warm && !this.closing) {
-      if (!hopeless) return;
+      // An error thrown at the start will be thrown again; any other end may have been a single misfortune.
+      if (!always && !(starting && death.reason === "error")) return;
       this.#orders.push({ type: "broken", death });
       this.#events.broken(now);
-    } else if (this.#failedStarts >= MAX_FAILED_STARTS && this.workers.idle + this.workers.busy === 0) {
+    } else if (always && idle + busy === unproven) {
       this.#events.unavailable(death, now);
     }
   }
@@ -243,7 +260,7 @@ export class Staff<T extends Task, R extends Result> {
         : `did not end its initializer within ${this.#initializeTimeout} ms (see loadTimeout)`;
       this.#restarts.spend(now);
       this.stop(worker, 0, now);
-      this.#startFailed({ reason: "error", exitCode: null, message }, now);
+      this.#startFailed(true, { reason: "error", exitCode: null, message }, now);
     }
   }
 

@@ -10,6 +10,7 @@ import { HAS_CALLBACK, HAS_ERROR_CALLBACK } from "./protocol.ts";
 const apply = Reflect.apply;
 const defineProperty = Object.defineProperty;
 const sourceOf = Function.prototype.toString;
+const startsWith = String.prototype.startsWith;
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
@@ -60,7 +61,7 @@ function targetOf(value: unknown, what: string): Target {
   if (typeof value === "function") {
     const prototype: unknown = value.prototype;
     const hasRunnable = typeof prototype === "object" && prototype !== null && "runnable" in prototype;
-    if (!hasRunnable && apply(sourceOf, value, []).startsWith("class")) {
+    if (!hasRunnable && apply(startsWith, apply(sourceOf, value, []), ["class"])) {
       throw new TypeError(`${what} is a class without a method "runnable"; a field does not count`);
     }
     return hasRunnable

@@ -30,6 +30,7 @@ import { type Isolation, refuseLossy } from "./lossy.ts";
 const prototypeOf = Object.getPrototypeOf;
 const ArrayBufferPrototype = ArrayBuffer.prototype;
 const nextTurn = setImmediate;
+const PromiseClass = Promise;
 const heapLimit = () => getHeapStatistics().heap_size_limit;
 
 /** How the runner talks to the dispatcher; what differs between a thread and a process. */
@@ -119,7 +120,16 @@ export class TaskRunner {
       this.#seat.exit();
       return;
     }
+    // An exit that it has begun, or a rejection that nobody handles, shows only now.
+    await new PromiseClass<void>((resolve) => nextTurn(resolve));
+    if (this.#retired) return;
     this.#seat.post({ type: "ready", version: PROTOCOL_VERSION, at: now() });
+  }
+
+  /** The worker is on its way out, though its code may go on for a while: that begins nothing, and counts for nothing. */
+  leave(): void {
+    this.#retired = true;
+    this.#first = this.#last = undefined;
   }
 
   /** Takes a message in. */
@@ -242,6 +252,7 @@ export class TaskRunner {
         ? { message: `Cannot load ${specifier}`, thrown, caused: true }
         : { message: `Cannot run ${specifier}: ${(thrown as Error).message}`, thrown, caused: false };
     }
+    if (this.#retired) return;
     this.#realm.acceptTools();
     const { loaded } = entry;
     // A module that could not be loaded is imported again for the next task: it may have been mended.
@@ -291,6 +302,7 @@ export class TaskRunner {
       failed = true;
       value = error;
     }
+    if (this.#retired) return;
     if (failed) this.#fail(run, bits, startedAt, value);
     else this.#succeed(run, bits, startedAt, value);
     this.#goOn();
@@ -299,9 +311,9 @@ export class TaskRunner {
   #succeed(run: Run, callbacks: number, startedAt: number, value: unknown): void {
     const endedAt = now();
     const progressed = this.#finishRunning();
-    if (!progressed && this.#keep(run, callbacks, startedAt, endedAt, value)) return;
     try {
       const moved = transferOf(value);
+      if (moved === undefined && !progressed && this.#keep(run, callbacks, startedAt, endedAt, value)) return;
       const result = moved === undefined ? value : moved.value;
       refuseLossy(result, "result", this.#seat.isolation);
       this.#post({ seq: run.seq, callbacks, startedAt, endedAt, value: result }, moved?.buffers ?? []);

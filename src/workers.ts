@@ -40,6 +40,8 @@ export interface WorkerRecord<T extends Task> {
   state: WorkerState<T>;
   /** Tasks handed out to it and not taken back. */
   handed: number;
+  /** It has begun a task: nothing was wrong with its start. */
+  proven: boolean;
   /** The number of the next task. Never used twice, so that a late reply cannot be mistaken. */
   nextSeq: number;
 }
@@ -92,6 +94,15 @@ export class Workers<T extends Task> {
     return this.#idle[this.#idle.length - 1];
   }
 
+  /** How many have started of which nobody knows yet whether they can do anything. */
+  get unproven(): number {
+    let count = 0;
+    for (const { state, proven } of this.#records.values()) {
+      if (state.phase !== "starting" && !proven) count++;
+    }
+    return count;
+  }
+
   /** When those began that have been starting since then. */
   startsSince(then: number): number[] {
     const starts: number[] = [];
@@ -105,7 +116,7 @@ export class Workers<T extends Task> {
   add(generation: number, now: number): WorkerRecord<T> {
     const id = ++this.#spawned;
     const state: Starting = { phase: "starting", since: now, initializingSince: undefined };
-    const worker: WorkerRecord<T> = { id, generation, state, handed: 0, nextSeq: 0 };
+    const worker: WorkerRecord<T> = { id, generation, state, handed: 0, proven: false, nextSeq: 0 };
     this.#records.set(id, worker);
     this.#starting++;
     return worker;

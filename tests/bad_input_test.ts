@@ -6,6 +6,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { runInNewContext } from "node:vm";
 import { InfoTask, MultiProcess, type Outcome, TaskLoadError, TaskTimeoutError } from "../mod.ts";
 import { refuseLossy } from "../src/lossy.ts";
 import * as recorder from "./fixtures/recorder.ts";
@@ -335,6 +336,51 @@ Deno.test("refuseLossy() finds what is lost however deep it is, and says where",
   }
 });
 
+Deno.test("refuseLossy() refuses objects of the platform that would arrive empty, and takes those of another realm", () => {
+  const cases: [object, string][] = [
+    [new Event("x"), "Event"],
+    [new AbortController(), "AbortController"],
+    [new TextEncoder(), "TextEncoder"],
+    [[new URLPattern({ pathname: "/" })], "URLPattern"],
+    [{ at: { at: { at: new ImageData(1, 1) } } }, "ImageData"],
+  ];
+  for (const [value, name] of cases) {
+    const message = `an instance of ${name}, which would not arrive as one; send what you need of it`;
+    assertThrows(() => refuseLossy(value, "x", "thread"), DOMException, message);
+  }
+  const ours = [
+    new Date(),
+    /x/g,
+    new Map(),
+    new Set([new Date()]),
+    new Error("x"),
+    new DOMException("x"),
+    new Blob(),
+  ];
+  const theirs = runInNewContext("[{ a: [1] }, [2], new Map([[{}, []]]), new Date(), /x/, new Error('x')]");
+  for (const value of [...ours, Object(1n), new Float64Array(1), Object.create(null), theirs, ...theirs]) {
+    refuseLossy(value, "x", "thread");
+  }
+});
+
+Deno.test("MultiProcess gives back what tasks return from a context of node:vm", async () => {
+  for (const isolation of ["thread", "process"] as const) {
+    await withPool({ size: 1, spares: 0, isolation }, async (mp) => {
+      assertEquals(await mp.run(task("giveFromContext")), { a: [1, { b: 2 }], m: new Map([[1, /x/]]) });
+    });
+  }
+});
+
+Deno.test("transfer() of no buffers gives the value itself", async () => {
+  for (const isolation of ["thread", "process"] as const) {
+    await withPool({ size: 1, spares: 0, isolation }, async (mp) => {
+      for (const value of [{ found: false, pixels: null }, 5, null, "text", [1]]) {
+        assertEquals(await mp.run(task("moveNothing", value)), value);
+      }
+    });
+  }
+});
+
 Deno.test("refuseLossy() looks once at what is shared", () => {
   let shared: unknown = {};
   for (let i = 0; i < 900; i++) shared = { left: shared, right: [shared, shared] };
@@ -449,6 +495,35 @@ for (const isolation of ["thread", "process"] as const) {
       const mp = new MultiProcess({ size: 1, isolation, loadTimeout: 200, initializer: inline(source) });
       await assertRejects(() => mp.start(), Error, "did not end its initializer within");
       await mp.stop();
+    }
+  });
+}
+
+for (const isolation of ["thread", "process"] as const) {
+  Deno.test(`MultiProcess gives every task an outcome when initializers (${isolation}) leave something deadly behind`, async (test) => {
+    const sources = [
+      "Deno.exit(3);",
+      "self.close();",
+      "export function initialize() { Promise.reject(new Error('no licence')); }",
+      "export function initialize() { setTimeout(() => Deno.exit(4)); }",
+      "export function initialize() { setTimeout(() => { throw new Error('no licence'); }, 20); }",
+    ];
+    for (const source of sources) {
+      await test.step(source, async () => {
+        const mp = new MultiProcess({ size: 1, isolation, maxRestarts: 100, initializer: inline(source) });
+        const started = mp.start().then(() => true, () => false);
+        const outcomes = [1, 2, 3].map((n) =>
+          mp.push(new InfoTask(fixture("tasks.ts#sleep"), 60_000, 1_000, n))
+        );
+        const since = performance.now();
+        for (const { status } of await Promise.all(outcomes)) assertEquals(status, "crashed");
+        const summary = await mp.stop();
+        assertEquals([summary.pushed, summary.crashed], [3, 3]);
+        assert(performance.now() - since < 20_000, "in time");
+        // What ends it at once is found out before a worker is said to be ready.
+        if (!source.includes("setTimeout")) assertEquals(await started, false);
+        else await started;
+      });
     }
   });
 }

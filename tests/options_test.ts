@@ -89,6 +89,25 @@ Deno.test("PushOptions.onProgress gets progress in order, the last one always, b
   });
 });
 
+Deno.test("progress arrives as it was when it was reported, and one that cannot fails its task there and then", async () => {
+  for (const isolation of ["thread", "process"] as const) {
+    await withPool({ size: 1, isolation }, async (mp) => {
+      const seen: unknown[] = [];
+      const onProgress = (value: unknown) => seen.push(value);
+      await mp.run(task("progressChanging", 10_000), { onProgress });
+      const state = (n: number) => {
+        return { done: n, bytes: new Uint8Array([n, 0]), large: new Array(1_000).fill(0).with(0, n) };
+      };
+      assertEquals(seen, [state(0), state(4)]);
+      for (const flood of [false, true]) {
+        const outcome = await mp.push(task("progressFunction", 10_000, flood));
+        assert(outcome.status === "failed", outcome.status);
+        assertEquals(outcome.error.name, "DataCloneError");
+      }
+    });
+  }
+});
+
 Deno.test("a generator's yielded values are progress, none dropped, and wait for who takes them", async () => {
   await withPool(1, async (mp) => {
     for (const name of ["yieldTo", "yieldSlowly"]) {
@@ -215,6 +234,23 @@ Deno.test("MultiProcess.events() tells enough to draw every worker's time line",
   const spun = events.find((event) => event.type === "started" && event.taskId === 3)!;
   const settled = events.find((event) => event.type === "settled" && event.taskId === 3)!;
   assert(settled.at - spun.at >= 149 && settled.at - spun.at < 400, `${settled.at - spun.at} ms`);
+});
+
+Deno.test("MultiProcess.events() tells of every run of a task that is tried again", async () => {
+  for (const isolation of ["thread", "process"] as const) {
+    const mp = new MultiProcess({ size: 1, isolation, maxRestarts: 100 });
+    const watching = Array.fromAsync(mp.events());
+    await mp.start();
+    const retry = { maxAttempts: 3, minTimeout: 1, on: ["failed", "crashed", "timed-out"] } as const;
+    await mp.push(task("fail", 5_000, "no"), { retry });
+    await mp.push(task("exit", 5_000, 3), { retry });
+    await mp.push(task("spin", 20), { retry });
+    await mp.stop();
+    const runs = (await watching).flatMap((event) =>
+      event.type === "started" ? [[event.taskId, event.attempt]] : []
+    );
+    assertEquals(runs, [1, 2, 3].flatMap((task) => [1, 2, 3].map((attempt) => [task, attempt])), isolation);
+  }
 });
 
 Deno.test("MultiProcess.events() ends with a pool that is never started", async () => {

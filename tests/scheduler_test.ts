@@ -19,6 +19,7 @@ function fake(id: number, more: Partial<FakeTask> = {}): FakeTask {
     retry: undefined,
     exclusive: false,
     bytes: 0,
+    sendMs: 0,
     refusals: 0,
     priority: 0,
     pushedAt: 0,
@@ -72,6 +73,8 @@ function brief(commands: FakeCommand[]): string[] {
         return `take-back ${command.worker}: ${command.seqs}`;
       case "finish":
         return `finish ${command.task.id}`;
+      case "ran":
+        return `ran ${command.task.id} since ${command.startedAt}`;
       case "settle":
         return `settle ${command.task.id}: ${command.verdict.status}`;
       case "warm":
@@ -386,7 +389,9 @@ Deno.test("Scheduler tries a task again after its back-off, which holds no worke
   };
   const { scheduler, tell } = warm();
   tell({ type: "push", task: fake(1, { retry }) }, 0);
-  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(0, 0, 1, false)] }, 1)), []);
+  assertEquals(brief(tell({ type: "results", worker: 1, results: [result(0, 0, 1, false)] }, 1)), [
+    "ran 1 since 0",
+  ]);
   assertEquals(scheduler.stats().workers.idle, 2);
   assertEquals(scheduler.wakeAt, 51);
   assertEquals(brief(tell({ type: "tick" }, 51)), ["offer 1: 1"]);
@@ -563,6 +568,63 @@ Deno.test("Scheduler gives a task that no worker begins longer each time, and th
   }
   assertEquals(given, [1_000, 4_000, 16_000]);
   assertEquals(scheduler.stats().queued, 0);
+});
+
+Deno.test("Scheduler gives what takes long to send longer to arrive", () => {
+  const { tell } = warm({ spares: 0 });
+  const task = fake(1);
+  tell({ type: "push", task }, 0);
+  task.sendMs = 30;
+  assertEquals(brief(tell(looked(1, undefined, false), 3_900)), []);
+  assertEquals(brief(tell(looked(1, undefined, false), 4_000)), ["take-back 1: 0", "look 1"]);
+});
+
+Deno.test("Scheduler fails what waits when workers are ready and then die, over and over, before they begin anything", () => {
+  const { tell } = warm({ size: 2, minSize: 2 });
+  tell({ type: "push", task: fake(1) }, 0);
+  const ends: string[] = [];
+  const dies = (worker: number, unclaimed: number[]) =>
+    ends.push(
+      ...brief(tell({ type: "gone", worker, death: DEATH, results: [], running: undefined, unclaimed }, 0)),
+    );
+  dies(1, [0]);
+  dies(2, [0]);
+  assertEquals(ends, ["offer 2: 1", "spawn 4", "offer 3: 1", "spawn 5"]);
+  // The third in a row, and there is no other.
+  dies(3, [0]);
+  assertEquals(ends.slice(4), ["settle 1: crashed", "spawn 6"]);
+});
+
+Deno.test("Scheduler lets workers die that begin nothing while another can do its work", () => {
+  const { tell } = warm({ size: 2, minSize: 2, spares: 0 });
+  tell({ type: "push", task: fake(1) }, 0);
+  tell(looked(1, running(0, 0)), 0);
+  tell({ type: "push", task: fake(2) }, 0);
+  let now = 0;
+  for (let worker = 2; worker < 8; worker++, now += 1_000) {
+    const event = {
+      type: "gone",
+      worker,
+      death: DEATH,
+      results: [],
+      running: undefined,
+      unclaimed: [0],
+    } as const;
+    assertEquals(brief(tell(event, now)), [`spawn ${worker + 1}`]);
+    assertEquals(brief(tell({ type: "ready", worker: worker + 1 }, now)), [`offer ${worker + 1}: 2`]);
+  }
+});
+
+Deno.test("Scheduler breaks a pool whose workers are ready and then die before it is warm", () => {
+  const scheduler = new Scheduler<FakeTask, Result>(options({ size: 2, minSize: 2, spares: 0 }));
+  const all: string[] = [];
+  const tell = (event: Event<FakeTask, Result>) => all.push(...brief(scheduler.handle(event, 0)));
+  scheduler.start(0);
+  for (const worker of [1, 3, 4]) {
+    tell({ type: "ready", worker });
+    tell({ type: "gone", worker, death: DEATH, results: [], running: undefined, unclaimed: [] });
+  }
+  assertEquals(all, ["spawn 3", "spawn 4", `broken: ${DEATH.message}`, "kill 2", "closed"]);
 });
 
 Deno.test("Scheduler gives buffers that are moved the time they need to arrive", () => {
@@ -819,6 +881,7 @@ class World {
         case "kill":
           this.#workers.get(command.worker)?.kill();
           break;
+        case "ran":
         case "abort":
         case "warm":
         case "broken":

@@ -140,6 +140,17 @@ export function localFiles(specifier: string): Promise<string[]> {
   return files;
 }
 
+/** Whether this process may read it, and it is not a folder: leave for one would be leave for all that is in it. */
+export function isReadableFile(path: string): boolean {
+  if (!isGranted("read", path)) return false;
+  try {
+    return !Deno.statSync(path).isDirectory;
+  } catch {
+    // It is missing.
+    return true;
+  }
+}
+
 async function readGraph(specifier: string): Promise<string[]> {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--quiet", "--json", specifier],

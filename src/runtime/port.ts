@@ -41,6 +41,8 @@ export interface WorkerEvents {
 export interface WorkerHandle {
   /** Interrupts a thread, kills a process. */
   kill(): void;
+  /** Resolves when all that it has said so far was passed on. */
+  drained(): Promise<void>;
 }
 
 /** Starts a worker that speaks over the port. */

@@ -3,7 +3,8 @@ import process from "node:process";
 import { describeError } from "../error_data.ts";
 import { type DeathData, RESULTS, type ToWorker, type WorkerSpec } from "../protocol.ts";
 import { decodeMessage, DRAIN_MS, encodeMessage, type FromChild, type ToChild } from "./process_message.ts";
-import { localFiles } from "./permissions.ts";
+import { quiet } from "../quiet.ts";
+import { isReadableFile, localFiles } from "./permissions.ts";
 import type { StartWorker } from "./port.ts";
 import { bootstrap } from "./thread.ts";
 
@@ -22,7 +23,8 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
   let child: Child | undefined;
   let death: DeathData | undefined;
   let over = false;
-  let heard = false;
+  /** How many messages have come. */
+  let heard = 0;
   const end = (final: DeathData) => {
     if (over) return;
     over = true;
@@ -45,7 +47,7 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
       }, EXIT_MS);
     };
     child.on("message", (bytes: Uint8Array) => {
-      heard = true;
+      heard++;
       const message = decodeMessage<FromChild>(bytes);
       if (message.type === "dying") {
         death ??= message.death;
@@ -59,7 +61,7 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
     child.on("error", (error) => {
       // It may be that it could not be spoken to, or not be killed: nobody is to be left behind.
       killGroup(child!);
-      end(failure(error, heard ? "was lost" : undefined));
+      end(failure(error, heard > 0 ? "was lost" : undefined));
     });
     child.on("exit", (code, signal) => {
       const final = deathOf(code, signal, spec.memoryLimit);
@@ -85,6 +87,7 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
   if (spec.readable.length === 0 && spec.flags.includes("--allow-read")) start(spec.flags);
   else readFlags(spec).then(start).catch((error) => end(failure(error)));
   return {
+    drained: () => quiet(() => heard),
     kill() {
       if (child !== undefined) killGroup(child);
       else end({ reason: "signal", exitCode: null, message: "was killed before it was started" });
@@ -110,10 +113,14 @@ function spawnChild(flags: string[]): Child {
   });
 }
 
-/** The flags, with leave to read the files of the modules that are to run. */
+/**
+ * The flags, with leave to read the files of the modules that are to run: those that may be read here, since a task
+ * module can name whatever it likes as a part of it.
+ */
 async function readFlags({ flags, readable }: WorkerSpec): Promise<string[]> {
   const own = new URL("./thread_worker.ts", import.meta.url).href;
-  const files = (await Promise.all([own, ...readable].map(localFiles))).flat();
+  const [ownFiles, ...graphs] = await Promise.all([own, ...readable].map(localFiles));
+  const files = [...ownFiles!, ...graphs.flat().filter(isReadableFile)];
   const named = flags.find((flag) => flag.startsWith("--allow-read="));
   const rest = flags.filter((flag) => flag !== named);
   if (files.length === 0) return flags;

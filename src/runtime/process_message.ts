@@ -33,13 +33,27 @@ export const DRAIN_MS = 100;
  */
 export function encodeMessage(message: ToChild | FromChild): Uint8Array {
   try {
-    const serializer = new Serializer();
-    serializer.writeHeader();
-    serializer.writeValue(message);
-    return serializer.releaseBuffer();
+    return bytesOf(message);
   } catch (error) {
     throw new DOMException((error as Error).message, "DataCloneError");
   }
+}
+
+/** Whether it can be part of a message. */
+export function isSendable(value: unknown): boolean {
+  try {
+    bytesOf(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function bytesOf(value: unknown): Uint8Array {
+  const serializer = new Serializer();
+  serializer.writeHeader();
+  serializer.writeValue(value);
+  return serializer.releaseBuffer();
 }
 
 /** The message of the bytes. */

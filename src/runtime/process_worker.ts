@@ -5,12 +5,18 @@
  * @module
  */
 import process from "node:process";
-import { serialize } from "node:v8";
 import { MessageChannel } from "node:worker_threads";
 import { describeError } from "../error_data.ts";
 import { type DeathData, type ErrorData, type FromWorker, RESULTS, type ToWorker } from "../protocol.ts";
 import { listen } from "./listen.ts";
-import { decodeMessage, DRAIN_MS, encodeMessage, type FromChild, type ToChild } from "./process_message.ts";
+import {
+  decodeMessage,
+  DRAIN_MS,
+  encodeMessage,
+  type FromChild,
+  isSendable,
+  type ToChild,
+} from "./process_message.ts";
 import { startThread } from "./thread.ts";
 
 /** How often the memory of the process is looked at, in milliseconds. */
@@ -93,15 +99,6 @@ function sendable(error: ErrorData): ErrorData {
 
 function sendableDeath(death: DeathData): DeathData {
   return death.error === undefined ? death : { ...death, error: sendable(death.error) };
-}
-
-function isSendable(value: unknown): boolean {
-  try {
-    serialize(value);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function die(death: DeathData): void {

@@ -29,7 +29,8 @@ export const startThread: StartWorker = (spec, port, memory, events) => {
   });
   worker.on("error", (error) => thrown = error);
   worker.on("exit", (exitCode) => events.gone(deathOf(exitCode, thrown)));
-  return { kill: () => void worker.terminate() };
+  // Nothing that it says comes this way.
+  return { kill: () => void worker.terminate(), drained: () => Promise.resolve() };
 };
 
 /**

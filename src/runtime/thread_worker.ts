@@ -98,8 +98,13 @@ class MessageSeat implements Seat {
 }
 
 function exit(code: number): void {
-  leaving = true;
+  depart();
   exitThread(code);
+}
+
+function depart(): void {
+  leaving = true;
+  runner.leave();
 }
 
 /** Tells why, and ends the thread. */
@@ -123,12 +128,21 @@ function die(event: Event, thrown: unknown, how: string): void {
 /** A task is ending the thread. */
 function leave(): void {
   if (leaving) return;
-  leaving = true;
+  depart();
   const code = exitCode?.call(Deno) ?? 0;
   post({ type: "dying", death: { reason: "exit", exitCode: code, message: `exited with code ${code}` } });
 }
 
 addEventListener("unload", leave);
+// After this there is no `unload` in time: what runs next would be lost with the thread (seen up to 2.9.6).
+const { close } = globalThis as { close?: () => void };
+if (close !== undefined) {
+  const closing = () => {
+    leave();
+    close.call(globalThis);
+  };
+  Object.defineProperty(globalThis, "close", { value: closing, configurable: true, writable: true });
+}
 
 addEventListener("error", (event) => die(event, event.error, "an uncaught error"));
 addEventListener("unhandledrejection", (event) => die(event, event.reason, "an unhandled rejection"));

@@ -12,7 +12,7 @@ const EVIL = Object.keys(cheat).filter((name) =>
 );
 
 /** These return like any other task: only their worker is lost. Deno cannot post without the iterator of arrays. */
-const KEEPS = /^(patches(?!Iterator)|freezes|deletes|pollutesThen$|pollutesMark$)/;
+const KEEPS = /^(patches(?!Iterator)|pollutesRunnable$|freezes|deletes|pollutesThen$|pollutesMark$)/;
 
 const plain = (name: string, timeout: number, ...args: unknown[]) =>
   new InfoTask(fixture(`tasks.ts#${name}`), timeout, ...args);

@@ -103,6 +103,23 @@ for (const isolation of ["thread", "process"] as const) {
   });
 }
 
+for (const isolation of ["thread", "process"] as const) {
+  Deno.test(`a module that exits while it is loaded and goes on all the same (${isolation}) has crashed, alone`, async () => {
+    await withPool({ size: 2, isolation, maxRestarts: 100 }, async (mp) => {
+      const exits = ["Deno.exit(3);", "self.close();", "await 1; Deno.exit(3);", "globalThis.close();"];
+      for (let round = 0; round < 3; round++) {
+        for (const exit of exits) {
+          const module = inline(`${exit} export function runnable() { return "ran"; } // ${round}`);
+          const dying = mp.push(new InfoTask(module, 10_000));
+          const others = Array.from({ length: 4 }, () => mp.push(add()));
+          assertReason(await dying, exit.includes("close") ? "close" : "Deno.exit");
+          for (const { status } of await Promise.all(others)) assertEquals(status, "ok", exit);
+        }
+      }
+    });
+  });
+}
+
 for (const end of ["Deno.exit(1)", "for (;;);"]) {
   Deno.test(`what a task has started goes along with its process: ${end}`, async () => {
     const mp = new MultiProcess({ size: 1, isolation: "process" });
@@ -264,6 +281,17 @@ Deno.test("what cannot be sent to another process takes nothing else along", asy
         }
       }
     });
+    await test.step("a view of shared memory, thrown or a property of what is", async () => {
+      const view = "new Int32Array(new SharedArrayBuffer(8))";
+      const outcome = await push(
+        `export default () => { throw Object.assign(new Error("mine"), { view: ${view} }); }`,
+      );
+      assert(outcome.status === "failed");
+      assertEquals([outcome.error.message, "view" in outcome.error], ["mine", false]);
+      const bare = await push(`export default () => { throw ${view}; }`);
+      assert(bare.status === "failed");
+      assertEquals(bare.error.message, "The task threw an object, which is not an error");
+    });
     await test.step("a property of an error while loading", async () => {
       const outcome = await push(`throw ${shared}`);
       assert(outcome.status === "failed");
@@ -303,6 +331,34 @@ Deno.test("a task that has returned is ok, although its process ends while a lar
       assertEquals((outcome.value as ArrayBuffer).byteLength, 250 << 20);
     }
     assertEquals(await mp.run(add()), 42);
+  });
+});
+
+Deno.test("a process that is sent a lot is given the time to read it", async () => {
+  await withPool({ size: 3, spares: 0, isolation: "process" }, async (mp) => {
+    const numbers = Array.from({ length: 1_000_000 }, (_, i) => i + 0.5);
+    const length = inline("export default (numbers) => numbers.length;");
+    const outcomes = [1, 2, 3].map(() => mp.push(new InfoTask(length, 60_000, numbers)));
+    for (const outcome of await Promise.all(outcomes)) {
+      assert(outcome.status === "ok", outcome.status === "ok" ? "" : outcome.error.message);
+      assertEquals(outcome.value, 1_000_000);
+    }
+    const { killed, spawned } = await mp.stats();
+    assertEquals([killed, spawned], [0, 3]);
+  });
+});
+
+Deno.test("a task that is over in time is let be also while another one's argument keeps the nursery busy", async () => {
+  await withPool({ size: 2, spares: 0, isolation: "process" }, async (mp) => {
+    const numbers = Array.from({ length: 5_000_000 }, (_, i) => i + 0.5);
+    const length = inline("export default (numbers) => numbers.length;");
+    const nap = (ms: number) => new InfoTask(fixture("tasks.ts#sleep"), ms + 400, ms, "rested");
+    await Promise.all([mp.run(new InfoTask(length, 60_000, [])), mp.run(nap(10))]);
+    const napping = mp.push(nap(800));
+    await until(async () => (await mp.stats()).running === 1, 5_000, "it runs");
+    const large = mp.push(new InfoTask(length, 60_000, numbers));
+    assertEquals((await napping).status, "ok");
+    assertEquals((await large).status, "ok");
   });
 });
 

@@ -60,6 +60,28 @@ Deno.test("permissions in lists allow what they name", async () => {
   });
 });
 
+Deno.test("a task reads no file that its process may not, nor a folder, by naming it as a part of its module", async () => {
+  const folder = Deno.makeTempDirSync();
+  try {
+    const file = `${folder}/secret.json`;
+    Deno.writeTextFileSync(file, "{}");
+    const few = ["--allow-run", "--allow-env", "--allow-read", `--deny-read=${folder}`];
+    for (
+      const [flags, permissions, expected] of [
+        [few, "", { file: "NotCapable", folder: "NotCapable" }],
+        [few, "none", { file: "NotCapable", folder: "NotCapable" }],
+        // A file that the process may read is implied, but not what lies beside it.
+        [["-A"], "none", { file: "read", folder: "NotCapable" }],
+      ] as const
+    ) {
+      const { stdout, stderr } = await script("reads.ts", [file, permissions], [...flags]);
+      assertEquals(JSON.parse(stdout || "null"), expected, `${flags} ${permissions}: ${stderr}`);
+    }
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
 Deno.test("permissions that are true allow the whole kind, and no other", async () => {
   await withPermissions({ read: true, sys: true }, async (mp) => {
     assertEquals(await tryOut(mp, "read", HERE), "ok");
