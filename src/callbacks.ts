@@ -7,9 +7,13 @@ import type { CheckedPushOptions, PoolOptions } from "./options.ts";
 import { HAS_CALLBACK, HAS_ERROR_CALLBACK } from "./protocol.ts";
 import { findTarget, splitSpecifier, type Target } from "./task_module.ts";
 import { isThenable } from "./thenable.ts";
+import { within } from "./within.ts";
 
 /** Modules whose callbacks are known are forgotten beyond that many: asking again is always possible but at the end. */
 const MAX_KNOWN = 1_000;
+
+/** How long the outcome of a task that never ran waits for its module to be looked at, in milliseconds. */
+const INSPECT_MS = 5_000;
 
 /** Asks a worker which callbacks a module has. */
 type Inspect = (specifier: string) => Promise<number>;
@@ -25,6 +29,7 @@ export class Callbacks {
   /** Which callbacks modules have that have any. */
   readonly #known = new Map<string, number>();
   #lastKnown = "";
+  #orphaned = false;
   readonly #closing = new AbortController();
   #running = 0;
   #errors = 0;
@@ -45,6 +50,11 @@ export class Callbacks {
     if (this.#running === 0) return;
     this.#idle ??= Promise.withResolvers();
     await this.#idle.promise;
+  }
+
+  /** No worker can be asked any more: a module that none has loaded has no callbacks. */
+  orphan(): void {
+    this.#orphaned = true;
   }
 
   /** Waits for no module any more that is being imported. */
@@ -75,6 +85,7 @@ export class Callbacks {
     const { specifier } = outcome.task;
     if (bits === undefined) bits = this.#known.get(specifier);
     else if (bits !== 0) this.learn(specifier, bits);
+    if (bits === undefined && this.#orphaned) bits = 0;
     const closure = outcome.status === "ok" ? options?.callback : options?.errorCallback;
     if (closure !== undefined) {
       this.#call(closure as Callback, outcome);
@@ -132,7 +143,7 @@ export class Callbacks {
   async #fireLater(outcome: Outcome, bits: number | undefined): Promise<void> {
     this.#running++;
     try {
-      const has = bits ?? await this.#inspect(outcome.task.specifier);
+      const has = bits ?? await this.#ask(outcome.task.specifier);
       if (has & (outcome.status === "ok" ? HAS_CALLBACK : HAS_ERROR_CALLBACK)) {
         this.#callModule(await this.#import(outcome.task), outcome);
       }
@@ -141,6 +152,13 @@ export class Callbacks {
     } finally {
       this.#done();
     }
+  }
+
+  /** Has a worker load the module. One that does not load in time has no callbacks that could fire. */
+  async #ask(specifier: string): Promise<number> {
+    let bits = 0;
+    await within(this.#inspect(specifier).then((answer) => bits = answer), INSPECT_MS);
+    return bits;
   }
 
   #import(task: InfoTask): Target | Promise<Target> {

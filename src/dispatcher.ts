@@ -82,6 +82,10 @@ export class Dispatcher {
       }
       case "inspect": {
         const { loadTimeout } = this.#options!;
+        const callbacks = this.#scheduler!.callbacks(message.module);
+        if (callbacks !== undefined) {
+          return this.#entry.post({ type: "inspected", module: message.module, callbacks });
+        }
         return this.#push({
           id: -(++this.#inspections),
           module: message.module,

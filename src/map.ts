@@ -8,6 +8,8 @@ import { isThenable } from "./thenable.ts";
 export interface MapTarget {
   push(task: InfoTask, options: PushOptions): Promise<Outcome>;
   room(): Promise<void>;
+  /** Whether others wait for room, or were just told that there is some. */
+  readonly contended: boolean;
 }
 
 type Iterators<I> = Iterator<I> | AsyncIterator<I>;
@@ -40,9 +42,21 @@ export async function* mapOutcomes<I>(
   const fail = (reason: unknown) => {
     failure ??= { reason };
     over = true;
+    // At once: who takes the outcomes may be at something else for long.
+    controller.abort(failure.reason);
     wake();
   };
   const abort = () => fail(signal!.reason);
+
+  const wait = (task: InfoTask) => {
+    waiting = task;
+    pool.room().then(() => {
+      if (over) return;
+      waiting = undefined;
+      push(task);
+      wake();
+    }, fail);
+  };
 
   const push = (task: InfoTask) => {
     try {
@@ -56,13 +70,7 @@ export async function* mapOutcomes<I>(
       flights.push(flight);
     } catch (error) {
       if (!(error instanceof QueueFullError)) return fail(error);
-      waiting = task;
-      pool.room().then(() => {
-        if (over) return;
-        waiting = undefined;
-        push(task);
-        wake();
-      }, fail);
+      wait(task);
     }
   };
 
@@ -74,7 +82,10 @@ export async function* mapOutcomes<I>(
     }
     if (over) return;
     try {
-      push(toTask(step.value));
+      const task = toTask(step.value);
+      // Not before those who asked for room before.
+      if (pool.contended) wait(task);
+      else push(task);
     } catch (error) {
       fail(error);
     }

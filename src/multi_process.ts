@@ -3,7 +3,7 @@ import { DispatcherClient } from "./dispatcher_client.ts";
 import { rebuildError } from "./error_data.ts";
 import { PoolStateError, QueueFullError, WorkerCrashError } from "./errors.ts";
 import { EventHub, type PoolEvent } from "./events.ts";
-import { mapOutcomes } from "./map.ts";
+import { mapOutcomes, type MapTarget } from "./map.ts";
 import { InfoTask, show, type ValueOf } from "./info_task.ts";
 import { now } from "./now.ts";
 import {
@@ -206,7 +206,15 @@ export class MultiProcess implements AsyncDisposable {
       throw new TypeError(`Cannot map: toTask must be a function, received ${show(toTask)}`);
     }
     const concurrency = checked.concurrency ?? 2 * this.#options.size;
-    const outcomes = mapOutcomes(this, inputs, toTask, { ...checked, concurrency });
+    const rooms = this.#rooms;
+    const pool: MapTarget = {
+      push: (task, options) => this.push(task, options),
+      room: () => this.room(),
+      get contended() {
+        return rooms.contended;
+      },
+    };
+    const outcomes = mapOutcomes(pool, inputs, toTask, { ...checked, concurrency });
     return outcomes as AsyncGenerator<Outcome<ValueOf<T>>, void, undefined>;
   }
 
@@ -263,7 +271,7 @@ export class MultiProcess implements AsyncDisposable {
    * Ends everything now: queued and running tasks get `cancelled`, workers are killed.
    *
    * @param reason The `cause` of the `TaskCancelledError` that the tasks get.
-   * @returns Resolves within a second with what the pool did in its life.
+   * @returns Resolves within a second, with up to some 200 000 tasks waiting, with what the pool did in its life.
    */
   terminate(reason?: unknown): Promise<Summary> {
     const { phase } = this.#state;
@@ -579,6 +587,7 @@ export class MultiProcess implements AsyncDisposable {
     this.#refuseRooms();
     const client = this.#client;
     await within(client?.terminate(), TELL_MS);
+    this.#callbacks.orphan();
     this.#settleAll("cancelled", (id, pending) => cancelled(id, pending.task, this.#cancelReason(pending)));
     const left = Math.max(0, TERMINATE_MS - (performance.now() - since));
     await within(Promise.all([client?.closed, this.#callbacks.idle()]), left);

@@ -23,6 +23,11 @@ export class Rooms {
     return this.#waiting.length > 0;
   }
 
+  /** Whether anybody waits, or was just told that there is room. */
+  get contended(): boolean {
+    return this.#offered > 0 || this.#waiting.length > 0;
+  }
+
   /** Resolves when there is room. */
   wait(): Promise<void> {
     const room = Promise.withResolvers<void>();

@@ -22,6 +22,7 @@ export class RunTask implements Task {
   readonly words: Int32Array | undefined;
   readonly at: number;
   attempts = 0;
+  lastRun: Task["lastRun"] = undefined;
   refusals = 0;
   /** Buffers among the arguments that leave with them. */
   #moved: readonly ArrayBuffer[];

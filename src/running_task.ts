@@ -19,8 +19,9 @@ const clearTimer = clearTimeout;
 const abort = AbortController.prototype.abort;
 const signalOf = Object.getOwnPropertyDescriptor(AbortController.prototype, "signal")!.get!;
 
-/** Progress is told at most once in this many milliseconds; values in between give way to the last. */
+/** In this many milliseconds so many values of progress are told at once; those in between give way to the last. */
 const PROGRESS_MS = 10;
+const PROGRESS_BURST = 4;
 /** How many yielded values may be on their way to the entry before a generator has to wait. */
 const YIELDED_AHEAD = 16;
 
@@ -45,7 +46,9 @@ export class RunningTask implements TaskContext {
   #aborted = false;
   /** Its result must not overtake what was told before: it is told the same way. */
   progressed = false;
-  #toldAt = 0;
+  /** Since when so many were told. */
+  #burstAt = 0;
+  #told = 0;
   #holding = false;
   /** What is held: the last value of a flood. */
   #held: Snapshot | undefined;
@@ -84,8 +87,12 @@ export class RunningTask implements TaskContext {
     refuseLossy(value, "progress", this.#seat.isolation);
     this.progressed = true;
     const at = now();
-    if (at - this.#toldAt >= PROGRESS_MS) {
-      this.#toldAt = at;
+    if (at - this.#burstAt >= PROGRESS_MS) {
+      this.#burstAt = at;
+      this.#told = 0;
+    }
+    if (this.#told < PROGRESS_BURST) {
+      this.#told++;
       this.#holding = false;
       this.#post(value, false);
       return;
@@ -104,7 +111,8 @@ export class RunningTask implements TaskContext {
   flush(): void {
     if (!this.#holding) return;
     this.#holding = false;
-    this.#toldAt = now();
+    this.#burstAt = now();
+    this.#told = 1;
     this.#post(this.#held!.value, false);
   }
 

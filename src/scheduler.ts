@@ -23,7 +23,7 @@ import { Orders } from "./orders.ts";
 import type { DeathData, Running, StatsData } from "./protocol.ts";
 import { isUrgent, rank, TaskQueue } from "./queue.ts";
 import { RetryList } from "./retry_list.ts";
-import type { Command, Event, Result, SchedulerOptions, Task, Verdict } from "./scheduling.ts";
+import type { Command, Event, Result, Run, SchedulerOptions, Task, Verdict } from "./scheduling.ts";
 import { Staff } from "./staff.ts";
 import type { Busy, WorkerRecord, Workers } from "./workers.ts";
 
@@ -39,15 +39,6 @@ const BYTES_PER_MS = 20_000;
 const PER_SEND_MS = 100;
 /** The longest watch: no timer outlives its purpose by more than this. */
 const WATCH_MS = 500;
-
-/** A run that came to no result. */
-interface LostRun {
-  worker: number;
-  startedAt: number;
-  ranMs: number;
-  /** The worker had begun it, at least to load its module. */
-  begun: boolean;
-}
 
 /** See the module's description. */
 export class Scheduler<T extends Task, R extends Result> {
@@ -262,12 +253,12 @@ export class Scheduler<T extends Task, R extends Result> {
   }
 
   /** Ends a run that gave no result: the task is tried again, or settled. */
-  #end(task: T, run: LostRun, verdict: Verdict, now: number): void {
+  #end(task: T, run: Run, verdict: Verdict, now: number): void {
     if (verdict.status !== "cancelled" && this.#retry(task, run, verdict.status, now)) return;
     this.#settle(task, run, verdict);
   }
 
-  #settle(task: T, { worker, startedAt, ranMs, begun }: LostRun, verdict: Verdict): void {
+  #settle(task: T, { worker, startedAt, ranMs, begun }: Run, verdict: Verdict): void {
     this.#ran.add(ranMs);
     // A module that could not be loaded has no callbacks that could fire.
     const callbacks = this.#modules.callbacks(task.module) ?? (begun ? 0 : undefined);
@@ -282,8 +273,9 @@ export class Scheduler<T extends Task, R extends Result> {
     });
   }
 
-  /** Settles a task that no worker is to run. */
+  /** Settles a task that no worker is to run, or to run once more. */
   #drop(task: T, verdict: Verdict, now: number): void {
+    if (task.lastRun !== undefined) return this.#settle(task, task.lastRun, verdict);
     const callbacks = this.#modules.callbacks(task.module);
     const waitedMs = now - task.pushedAt;
     this.#tellSettled({ type: "settle", task, worker: undefined, verdict, callbacks, waitedMs, ranMs: 0 });
@@ -296,11 +288,12 @@ export class Scheduler<T extends Task, R extends Result> {
     this.#orders.push(command);
   }
 
-  #retry(task: T, run: LostRun, status: "failed" | "crashed" | "timed-out", now: number): boolean {
+  #retry(task: T, run: Run, status: "failed" | "crashed" | "timed-out", now: number): boolean {
     const { retry } = task;
     if (retry === undefined || task.attempts >= retry.maxAttempts || !retry.on.includes(status)) return false;
     if (task.cancelled || this.#staff.closing) return false;
     task.state = "waiting";
+    task.lastRun = run;
     if (run.begun) this.#orders.push({ type: "ran", task, worker: run.worker, startedAt: run.startedAt });
     this.#retries.add(task, retry, now);
     this.#orders.wakeBy(this.#retries.dueAt);
@@ -501,7 +494,7 @@ export class Scheduler<T extends Task, R extends Result> {
     }
   }
 
-  #crashed(task: T, run: LostRun, death: DeathData, now: number): void {
+  #crashed(task: T, run: Run, death: DeathData, now: number): void {
     const inARow = this.#modules.crashed(task.module);
     if (this.#staff.isStormed(inARow, now)) this.#modules.refuse(task.module, death, now);
     task.attempts++;

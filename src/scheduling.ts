@@ -21,12 +21,23 @@ export interface Task extends Queued {
   sendMs: number;
   /** How often it was started. */
   attempts: number;
+  /** The last run of one that is to be tried again. */
+  lastRun: Run | undefined;
   /** How often it was taken from a worker that did not begin it. */
   refusals: number;
   /** Its number on the worker that it was handed to. */
   seq: number;
   state: "queued" | "offered" | "waiting" | "settled";
   cancelled: boolean;
+}
+
+/** A run of a task. */
+export interface Run {
+  readonly worker: number;
+  readonly startedAt: number;
+  readonly ranMs: number;
+  /** The worker had begun it, at least to load its module. */
+  readonly begun: boolean;
 }
 
 /** The policy's numbers, see `MultiProcessOptions`. */

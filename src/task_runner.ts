@@ -128,6 +128,11 @@ export class TaskRunner {
 
   /** The worker is on its way out, though its code may go on for a while: that begins nothing, and counts for nothing. */
   leave(): void {
+    try {
+      this.#running?.flush();
+    } catch {
+      // It cannot be sent any more.
+    }
     this.#retired = true;
     this.#first = this.#last = undefined;
   }

@@ -126,6 +126,39 @@ Deno.test("MultiProcess.map() throws the reason of its signal, and leaves nothin
   });
 });
 
+Deno.test("MultiProcess.map() cancels what is in flight when its signal aborts, also while nobody takes outcomes", async () => {
+  await withPool(2, async (mp) => {
+    const controller = new AbortController();
+    const outcomes = mp.map([0, 60_000, 60_000], (ms) => task("sleep", 120_000, ms, ms), {
+      signal: controller.signal,
+    });
+    assertEquals((await outcomes.next()).value?.status, "ok");
+    await until(async () => (await mp.stats()).running === 2, 5_000, "both run");
+    controller.abort(new Error("enough"));
+    await quiet(mp);
+    await assertRejects(() => outcomes.next(), Error, "enough");
+  });
+});
+
+Deno.test("MultiProcess.map() takes no room that was given to others", async () => {
+  await withPool({ size: 1, spares: 0, maxQueue: 5 }, async (mp) => {
+    let over = false;
+    const mapping = (async () => {
+      for await (const _ of mp.map(naturals(), echo, { concurrency: 20 })) if (over) break;
+    })();
+    for (let n = 0; n < 500; n++) {
+      await mp.room();
+      mp.push(echo(n));
+    }
+    over = true;
+    await mapping;
+  });
+});
+
+function* naturals() {
+  for (let n = 0;; n++) yield n;
+}
+
 Deno.test("MultiProcess.map() waits for room", async () => {
   await withPool({ size: 1, maxQueue: 1 }, async (mp) => {
     const inputs = Array.from({ length: 20 }, (_, i) => i);

@@ -98,7 +98,7 @@ Deno.test("progress arrives as it was when it was reported, and one that cannot 
       const state = (n: number) => {
         return { done: n, bytes: new Uint8Array([n, 0]), large: new Array(1_000).fill(0).with(0, n) };
       };
-      assertEquals(seen, [state(0), state(4)]);
+      assertEquals(seen, [0, 1, 2, 3, 9].map(state));
       for (const flood of [false, true]) {
         const outcome = await mp.push(task("progressFunction", 10_000, flood));
         assert(outcome.status === "failed", outcome.status);
@@ -106,6 +106,55 @@ Deno.test("progress arrives as it was when it was reported, and one that cannot 
       }
     });
   }
+});
+
+Deno.test("the last progress is told of a task that then hangs or dies", async () => {
+  await withPool({ size: 1, maxRestarts: 100 }, async (mp) => {
+    for (const [end, last] of [["hang", "linking"], ["exit", "linking"], ["throw", 99]] as const) {
+      const seen: unknown[] = [];
+      const onProgress = (value: unknown) => seen.push(value);
+      const { status } = await mp.push(task("progressStages", 200, end), { onProgress });
+      assertEquals([status, seen.at(-1)], [end === "hang" ? "timed-out" : "crashed", last]);
+      assertEquals(seen.slice(0, 3), ["reading", "parsing", "linking"]);
+    }
+  });
+});
+
+Deno.test("a task that is cancelled between two attempts has the facts of its last", async () => {
+  await withPool({ size: 1 }, async (mp) => {
+    const controller = new AbortController();
+    const retry = { maxAttempts: 2, minTimeout: 10_000, maxTimeout: 10_000, on: ["timed-out"] } as const;
+    const outcome = mp.push(task("spin", 50), { retry, signal: controller.signal });
+    await until(async () => (await mp.stats()).killed === 1, 5_000, "its first attempt is over");
+    controller.abort();
+    const { status, attempts, workerId, ranMs, waitedMs } = await outcome;
+    assertEquals([status, attempts, workerId !== undefined], ["cancelled", 1, true]);
+    assert(ranMs >= 49 && ranMs < 5_000 && waitedMs < 5_000, `${ranMs} ${waitedMs}`);
+  });
+});
+
+Deno.test("a task cancelled before it ran starts no worker, where its module is known", async () => {
+  await withPool({ size: 1, spares: 0 }, async (mp) => {
+    await mp.run(task("echo", 5_000, 1));
+    const busy = mp.push(task("sleep", 60_000, 60_000));
+    const signal = AbortSignal.abort();
+    for (let i = 0; i < 4; i++) {
+      const { status } = await mp.push(task("echo", 5_000, i), { signal });
+      assertEquals(status, "cancelled");
+    }
+    assertEquals((await mp.stats()).spawned, 1);
+    await mp.terminate();
+    await busy;
+  });
+});
+
+Deno.test("a task cancelled before it ran is settled although its module never loads, whatever loadTimeout is", async () => {
+  await withPool({ size: 1, loadTimeout: Infinity }, async (mp) => {
+    const hanging = new InfoTask(inline("await new Promise(() => {});"), 5_000);
+    const { status, attempts } = await mp.push(hanging, { signal: AbortSignal.abort() });
+    assertEquals([status, attempts], ["cancelled", 0]);
+    await mp.terminate();
+  });
 });
 
 Deno.test("a generator's yielded values are progress, none dropped, and wait for who takes them", async () => {

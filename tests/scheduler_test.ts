@@ -20,6 +20,7 @@ function fake(id: number, more: Partial<FakeTask> = {}): FakeTask {
     exclusive: false,
     bytes: 0,
     sendMs: 0,
+    lastRun: undefined,
     refusals: 0,
     priority: 0,
     pushedAt: 0,

@@ -111,6 +111,7 @@ function depart(): void {
 function die(event: Event, thrown: unknown, how: string): void {
   event.preventDefault();
   if (leaving) return;
+  depart();
   const error = describeError(thrown);
   const death: DeathData = {
     reason: "error",

@@ -63,8 +63,8 @@ Deno.test("permissions in lists allow what they name", async () => {
 Deno.test("a task reads no file that its process may not, nor a folder, by naming it as a part of its module", async () => {
   const folder = Deno.makeTempDirSync();
   try {
-    const file = `${folder}/secret.json`;
-    Deno.writeTextFileSync(file, "{}");
+    const files = [`${folder}/secret.json`, `${folder}/other.json`];
+    for (const file of files) Deno.writeTextFileSync(file, "{}");
     const few = ["--allow-run", "--allow-env", "--allow-read", `--deny-read=${folder}`];
     for (
       const [flags, permissions, expected] of [
@@ -74,7 +74,7 @@ Deno.test("a task reads no file that its process may not, nor a folder, by namin
         [["-A"], "none", { file: "read", folder: "NotCapable" }],
       ] as const
     ) {
-      const { stdout, stderr } = await script("reads.ts", [file, permissions], [...flags]);
+      const { stdout, stderr } = await script("reads.ts", [...files, permissions], [...flags]);
       assertEquals(JSON.parse(stdout || "null"), expected, `${flags} ${permissions}: ${stderr}`);
     }
   } finally {
