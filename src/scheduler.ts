@@ -221,10 +221,10 @@ export class Scheduler<T extends Task, R extends Result> {
   }
 
   #finishAll(worker: WorkerRecord<T>, state: Busy<T>, results: readonly R[], now: number): void {
+    if (results.length > 0) this.#staff.prove(worker);
     for (const result of results) {
       const task = state.offered.take(result.seq);
       if (task === undefined) continue;
-      this.#staff.prove(worker);
       this.#finish(task, worker, result, now);
       state.since = result.endedAt;
     }
