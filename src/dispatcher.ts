@@ -82,10 +82,7 @@ export class Dispatcher {
       }
       case "inspect": {
         const { loadTimeout } = this.#options!;
-        const callbacks = this.#scheduler!.callbacks(message.module);
-        if (callbacks !== undefined) {
-          return this.#entry.post({ type: "inspected", module: message.module, callbacks });
-        }
+        if (this.#scheduler!.callbacks(message.module) !== undefined) return this.#inspected(message.module);
         return this.#push({
           id: -(++this.#inspections),
           module: message.module,
@@ -436,7 +433,7 @@ export class Dispatcher {
   #finish(task: RunTask, worker: number, result: RunResult, waitedMs: number): void {
     this.#forget(task);
     this.#outbox.began(task, worker, task.attempts, result.startedAt);
-    if (task.id < 0) return this.#inspected(task);
+    if (task.id < 0) return this.#inspected(task.module);
     // A module that could not be loaded has no callbacks that could fire.
     const none = result.data?.load === undefined ? undefined : 0;
     const callbacks = result.callbacks ?? this.#scheduler!.callbacks(task.module) ?? none;
@@ -447,7 +444,7 @@ export class Dispatcher {
     const { task, worker, waitedMs } = command;
     this.#forget(task);
     if (worker !== undefined) this.#outbox.began(task, worker, task.attempts, task.pushedAt + waitedMs);
-    if (task.id < 0) return this.#inspected(task);
+    if (task.id < 0) return this.#inspected(task.module);
     this.#outbox.verdict(command);
   }
 
@@ -470,9 +467,9 @@ export class Dispatcher {
     }, EVENTS_MS);
   }
 
-  #inspected(task: RunTask): void {
-    const callbacks = this.#scheduler!.callbacks(task.module) ?? 0;
-    this.#entry.post({ type: "inspected", module: task.module, callbacks });
+  #inspected(module: number): void {
+    const callbacks = this.#scheduler!.callbacks(module) ?? 0;
+    this.#entry.post({ type: "inspected", module, callbacks });
   }
 
   #close(): void {

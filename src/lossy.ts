@@ -92,7 +92,7 @@ function table(
 }
 
 /** What arrives as what it is, beside what the language itself knows. */
-const CLONED = new Set<object>([Object, DOMException, Blob, File].map(({ prototype }) => prototype));
+const CLONED = new Set<object>([DOMException, Blob, File].map(({ prototype }) => prototype));
 const isCloned = CLONED.has.bind(CLONED);
 
 const lossyOf = LOSSY.get.bind(LOSSY);
@@ -260,8 +260,8 @@ function describeExotic(value: object, prototype: object | null): string | undef
 
 /** An object of the platform whose content is not in properties, such as an `Event` or an `ImageData`. */
 function describeHollow(value: object, prototype: object): string | undefined {
-  const constructor: unknown = hasOwn(prototype, "constructor") ? prototype.constructor : undefined;
-  if (typeof constructor !== "function" || !isGlobal(constructor) || isCloned(prototype)) return undefined;
+  const constructor = constructorOf(prototype);
+  if (constructor === undefined || !isGlobal(constructor) || isCloned(prototype)) return undefined;
   if (keysOf(value).length > 0) return undefined;
   return `an instance of ${constructor.name}, which would not arrive as one; send what you need of it`;
 }
@@ -276,15 +276,21 @@ function describeInstance(prototype: object, depth: number): string | undefined 
 
 /** The name of a class of the user's that the value is an instance of, if it has methods. */
 function methodOwner(prototype: object): string | undefined {
-  const constructor: unknown = hasOwn(prototype, "constructor") ? prototype.constructor : undefined;
+  const constructor = constructorOf(prototype);
   // The platform's own classes are for the clone algorithm to judge.
-  if (typeof constructor !== "function" || isGlobal(constructor) || isForeign(prototype)) return undefined;
+  if (constructor === undefined || isGlobal(constructor) || isForeign(prototype)) return undefined;
   // A subclass of a built-in, such as an error, arrives as that; only a class of its own loses everything.
   const parent = prototypeOf(prototype);
   if (parent !== ObjectPrototype && parent !== null && methodOwner(parent) === undefined) return undefined;
   const names = namesOf(prototype);
   for (let i = 0; i < names.length; i++) if (names[i] !== "constructor") return constructor.name || "a class";
   return parent === ObjectPrototype || parent === null ? undefined : methodOwner(parent);
+}
+
+/** The class of which it is the prototype. */
+function constructorOf(prototype: object): { name: string } | undefined {
+  const constructor: unknown = hasOwn(prototype, "constructor") ? prototype.constructor : undefined;
+  return typeof constructor === "function" ? constructor : undefined;
 }
 
 /** Whether it is `Object.prototype` of another realm, such as a context of `node:vm`. */

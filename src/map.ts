@@ -9,7 +9,7 @@ export interface MapTarget {
   push(task: InfoTask, options: PushOptions): Promise<Outcome>;
   room(): Promise<void>;
   /** Whether others wait for room, or were just told that there is some. */
-  readonly contended: boolean;
+  contended(): boolean;
 }
 
 type Iterators<I> = Iterator<I> | AsyncIterator<I>;
@@ -84,7 +84,7 @@ export async function* mapOutcomes<I>(
     try {
       const task = toTask(step.value);
       // Not before those who asked for room before.
-      if (pool.contended) wait(task);
+      if (pool.contended()) wait(task);
       else push(task);
     } catch (error) {
       fail(error);

@@ -206,13 +206,10 @@ export class MultiProcess implements AsyncDisposable {
       throw new TypeError(`Cannot map: toTask must be a function, received ${show(toTask)}`);
     }
     const concurrency = checked.concurrency ?? 2 * this.#options.size;
-    const rooms = this.#rooms;
     const pool: MapTarget = {
       push: (task, options) => this.push(task, options),
       room: () => this.room(),
-      get contended() {
-        return rooms.contended;
-      },
+      contended: () => this.#rooms.contended,
     };
     const outcomes = mapOutcomes(pool, inputs, toTask, { ...checked, concurrency });
     return outcomes as AsyncGenerator<Outcome<ValueOf<T>>, void, undefined>;
@@ -271,7 +268,8 @@ export class MultiProcess implements AsyncDisposable {
    * Ends everything now: queued and running tasks get `cancelled`, workers are killed.
    *
    * @param reason The `cause` of the `TaskCancelledError` that the tasks get.
-   * @returns Resolves within a second, with up to some 200 000 tasks waiting, with what the pool did in its life.
+   * @returns Resolves within a second (later where very many tasks wait: each gets an error) with what the pool
+   * did in its life.
    */
   terminate(reason?: unknown): Promise<Summary> {
     const { phase } = this.#state;

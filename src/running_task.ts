@@ -49,8 +49,7 @@ export class RunningTask implements TaskContext {
   /** Since when so many were told. */
   #burstAt = 0;
   #told = 0;
-  #holding = false;
-  /** What is held: the last value of a flood. */
+  /** The last value of a flood, which is yet to be told. */
   #held: Snapshot | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #unanswered = 0;
@@ -93,14 +92,12 @@ export class RunningTask implements TaskContext {
     }
     if (this.#told < PROGRESS_BURST) {
       this.#told++;
-      this.#holding = false;
+      this.#held = undefined;
       this.#post(value, false);
       return;
     }
     // In a flood only the last of a moment is told: as it is now, since the task may go on with it.
-    this.#held ??= new Snapshot();
-    this.#held.take(value);
-    this.#holding = true;
+    this.#held = new Snapshot(value);
     this.#timer ??= setTimer(() => {
       this.#timer = undefined;
       this.flush();
@@ -109,11 +106,12 @@ export class RunningTask implements TaskContext {
 
   /** Tells the last progress, before the task is over. */
   flush(): void {
-    if (!this.#holding) return;
-    this.#holding = false;
+    if (this.#held === undefined) return;
+    const { value } = this.#held;
+    this.#held = undefined;
     this.#burstAt = now();
     this.#told = 1;
-    this.#post(this.#held!.value, false);
+    this.#post(value, false);
   }
 
   /** A value that a generator yielded. Resolves when it may go on. */

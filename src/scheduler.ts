@@ -473,7 +473,7 @@ export class Scheduler<T extends Task, R extends Result> {
     const worker = this.#staff.gone(event.worker, now);
     if (worker === undefined) return;
     if (worker.state.phase === "busy") this.#lose(worker, worker.state, event, now);
-    this.#staff.mourn(worker, death, results.length > 0 || running !== undefined, now);
+    this.#staff.judge(worker, death, results.length > 0 || running !== undefined, now);
   }
 
   /** Ends or puts back what a worker held that has ended. */

@@ -1,25 +1,27 @@
 import { ByteBuffer, decode, encode, MAX_BYTES } from "./codec.ts";
 
-// Taken when this is loaded: a task may patch it.
+// Taken when this is loaded: a task may patch them.
+const apply = Reflect.apply;
+const slice = ArrayBuffer.prototype.slice;
 const clone = structuredClone;
 
-/** A value as it was when it was taken, whatever becomes of it: as bytes where it is small and plain, which is quick. */
+const memory = new ArrayBuffer(MAX_BYTES);
+const scratch = new ByteBuffer(memory);
+
+/** A value as it is now, whatever becomes of it: as bytes where it is small and plain, which is quick. */
 export class Snapshot {
-  readonly #buffer = new ByteBuffer(MAX_BYTES);
-  #encoded = false;
-  #clone: unknown;
+  readonly #bytes: ArrayBuffer | undefined;
+  readonly #clone: unknown;
 
   /** @throws {DOMException} `DataCloneError`, if it cannot be cloned. */
-  take(value: unknown): void {
-    this.#buffer.at = 0;
-    this.#encoded = encode(this.#buffer, value);
-    this.#clone = this.#encoded ? undefined : clone(value);
+  constructor(value: unknown) {
+    scratch.at = 0;
+    // Whole words, as `ByteBuffer` has them.
+    if (encode(scratch, value)) this.#bytes = apply(slice, memory, [0, scratch.at + 3 & ~3]);
+    else this.#clone = clone(value);
   }
 
-  /** The value taken last. */
   get value(): unknown {
-    if (!this.#encoded) return this.#clone;
-    this.#buffer.at = 0;
-    return decode(this.#buffer);
+    return this.#bytes === undefined ? this.#clone : decode(new ByteBuffer(this.#bytes));
   }
 }

@@ -202,7 +202,7 @@ export class Staff<T extends Task, R extends Result> {
     this.#orders.wakeBy(this.#ending.dueAt);
   }
 
-  /** A worker has ended. Gives it if it was not told to: then what it was doing is lost. See `mourn`. */
+  /** A worker has ended. Gives it if it was not told to: then what it was doing is lost. See `judge`. */
   gone(id: number, now: number): WorkerRecord<T> | undefined {
     if (this.#ending.gone(id)) return undefined;
     const worker = this.workers.get(id);
@@ -217,7 +217,7 @@ export class Staff<T extends Task, R extends Result> {
    *
    * @param begun Whether it had begun a task.
    */
-  mourn(worker: WorkerRecord<T>, death: DeathData, begun: boolean, now: number): void {
+  judge(worker: WorkerRecord<T>, death: DeathData, begun: boolean, now: number): void {
     if (begun) this.prove(worker);
     // What the start left behind may have ended it, also when it had said that it was ready.
     else if (!worker.proven) this.#startFailed(worker.state.phase === "starting", death, now);

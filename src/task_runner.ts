@@ -307,13 +307,13 @@ export class TaskRunner {
       failed = true;
       value = error;
     }
-    if (this.#retired) return;
     if (failed) this.#fail(run, bits, startedAt, value);
     else this.#succeed(run, bits, startedAt, value);
     this.#goOn();
   }
 
   #succeed(run: Run, callbacks: number, startedAt: number, value: unknown): void {
+    if (this.#retired) return;
     const endedAt = now();
     const progressed = this.#finishRunning();
     try {
@@ -356,6 +356,7 @@ export class TaskRunner {
   }
 
   #fail(run: Run, callbacks: number, startedAt: number, error: unknown): void {
+    if (this.#retired) return;
     const endedAt = now();
     this.#finishRunning();
     this.#post({ seq: run.seq, callbacks, startedAt, endedAt, error: describeError(error) });

@@ -100,9 +100,12 @@ Deno.test("progress arrives as it was when it was reported, and one that cannot 
       };
       assertEquals(seen, [0, 1, 2, 3, 9].map(state));
       for (const flood of [false, true]) {
-        const outcome = await mp.push(task("progressFunction", 10_000, flood));
+        seen.length = 0;
+        const outcome = await mp.push(task("progressFunction", 10_000, flood), { onProgress });
         assert(outcome.status === "failed", outcome.status);
         assertEquals(outcome.error.name, "DataCloneError");
+        // What was reported before is told all the same.
+        assertEquals(seen, flood ? [0, 1, 2, 3, 9] : []);
       }
     });
   }

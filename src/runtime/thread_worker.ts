@@ -135,7 +135,7 @@ function leave(): void {
 }
 
 addEventListener("unload", leave);
-// After this there is no `unload` in time: what runs next would be lost with the thread (seen up to 2.9.6).
+// After `close()` the `unload` comes late: a task that begins meanwhile would be lost with the thread (seen up to 2.9.6).
 const { close } = globalThis as { close?: () => void };
 if (close !== undefined) {
   const closing = () => {
