@@ -364,9 +364,15 @@ export class Dispatcher {
 
   /** Looks at a worker after all it has posted so far was taken in. */
   async #lookDrained(worker: PoolWorker): Promise<void> {
-    if (this.#options!.isolation === "process") await this.#drainNursery(worker.id);
+    if (this.#options!.isolation === "process" && !this.#isStarting()) await this.#drainNursery(worker.id);
     await quiet(() => worker.heard);
     this.#look(worker, true);
+  }
+
+  /** Whether the nursery may be starting a worker, which takes it longer than an outcome may be late. */
+  #isStarting(): boolean {
+    for (const { ready } of this.#workers.values()) if (!ready) return true;
+    return false;
   }
 
   /** What a process says comes by way of the nursery, which may be busy with what another one says. */
