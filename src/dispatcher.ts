@@ -20,7 +20,7 @@ import {
   type ToDispatcher,
   type ToNursery,
 } from "./protocol.ts";
-import { quiet } from "./quiet.ts";
+import { quiet, THREAD_TURNS } from "./quiet.ts";
 import { RecordBatch, RunTask } from "./run_task.ts";
 import { capacityOf, createLink } from "./runtime/link.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -365,7 +365,7 @@ export class Dispatcher {
   /** Looks at a worker after all it has posted so far was taken in. */
   async #lookDrained(worker: PoolWorker): Promise<void> {
     if (this.#options!.isolation === "process" && !this.#isStarting()) await this.#drainNursery(worker.id);
-    await quiet(() => worker.heard);
+    await quiet(() => worker.heard, THREAD_TURNS);
     this.#look(worker, true);
   }
 

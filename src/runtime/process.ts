@@ -3,7 +3,7 @@ import process from "node:process";
 import { describeError } from "../error_data.ts";
 import { type DeathData, RESULTS, type ToWorker, type WorkerSpec } from "../protocol.ts";
 import { decodeMessage, DRAIN_MS, encodeMessage, type FromChild, type ToChild } from "./process_message.ts";
-import { quiet } from "../quiet.ts";
+import { PROCESS_TURNS, quiet } from "../quiet.ts";
 import { isReadableFile, localFiles } from "./permissions.ts";
 import type { StartWorker } from "./port.ts";
 import { bootstrap } from "./thread.ts";
@@ -87,7 +87,7 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
   if (spec.readable.length === 0 && spec.flags.includes("--allow-read")) start(spec.flags);
   else readFlags(spec).then(start).catch((error) => end(failure(error)));
   return {
-    drained: () => quiet(() => heard),
+    drained: () => quiet(() => heard, PROCESS_TURNS),
     kill() {
       if (child !== undefined) killGroup(child);
       else end({ reason: "signal", exitCode: null, message: "was killed before it was started" });
