@@ -1,11 +1,11 @@
-import { Callbacks } from "./callbacks.ts";
-import { DispatcherClient } from "./dispatcher_client.ts";
-import { rebuildError } from "./error_data.ts";
+import { Callbacks } from "./entry/callbacks.ts";
+import { DispatcherClient } from "./entry/dispatcher_client.ts";
+import { rebuildError } from "./wire/error_data.ts";
 import { PoolStateError, QueueFullError, WorkerCrashError } from "./errors.ts";
 import { EventHub, type PoolEvent } from "./events.ts";
-import { mapOutcomes, type MapTarget } from "./map.ts";
+import { mapOutcomes, type MapTarget } from "./entry/map.ts";
 import { InfoTask, show, type ValueOf } from "./info_task.ts";
-import { now } from "./now.ts";
+import { now } from "./wire/now.ts";
 import {
   type CheckedPushOptions,
   type MapOptions,
@@ -17,14 +17,14 @@ import {
   readPushOptions,
 } from "./options.ts";
 import type { ErrorOutcome, Outcome, Stats, Status, Summary } from "./outcome.ts";
-import { cancelled, errorOf, neverRan, shortName, withTask } from "./outcome_error.ts";
-import { type Extras, type Pending, PendingTable, type Resolve } from "./pending.ts";
-import type { OutcomeData, StatsData, ToEntry } from "./protocol.ts";
-import { Rooms } from "./rooms.ts";
+import { cancelled, errorOf, neverRan, shortName, withTask } from "./entry/outcome_error.ts";
+import { type Extras, type Pending, PendingTable, type Resolve } from "./entry/pending.ts";
+import type { OutcomeData, StatsData, ToEntry } from "./wire/protocol.ts";
+import { Rooms } from "./entry/rooms.ts";
 import { findConfig } from "./runtime/child_config.ts";
 import { chooseIsolation } from "./runtime/isolation.ts";
 import { childPermissions } from "./runtime/permissions.ts";
-import { within } from "./within.ts";
+import { within } from "./util/within.ts";
 
 /** How long `terminate()` waits for the pool to end in order, in milliseconds, before it ends it anyhow. */
 const TERMINATE_MS = 800;

@@ -1,6 +1,6 @@
 import { type InfoTask, MAX_DELAY, resolveSpecifier, show } from "./info_task.ts";
 import type { Outcome } from "./outcome.ts";
-import type { RetryData } from "./protocol.ts";
+import type { RetryData } from "./wire/protocol.ts";
 import { NAMES as PERMISSIONS } from "./runtime/permissions.ts";
 
 /**

@@ -86,9 +86,7 @@ Deno.test("the worker files are in the module graph", async () => {
     stdout: "piped",
   }).output();
   const graph = new TextDecoder().decode(stdout);
-  for (
-    const name of ["dispatcher_worker", "nursery_worker", "runtime/thread_worker", "runtime/process_worker"]
-  ) {
-    assertStringIncludes(graph, `/src/${name}.ts`);
+  for (const name of ["dispatcher_worker", "nursery_worker", "thread_worker", "process_worker"]) {
+    assertStringIncludes(graph, `/src/runtime/${name}.ts`);
   }
 });

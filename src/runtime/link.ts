@@ -1,7 +1,7 @@
 import { MessageChannel as NodeChannel, type MessagePort as NodePort } from "node:worker_threads";
-import { now } from "../now.ts";
-import type { FromWorker, Running, ToWorker } from "../protocol.ts";
-import type { SchedulerOptions } from "../scheduling.ts";
+import { now } from "../wire/now.ts";
+import type { FromWorker, Running, ToWorker } from "../wire/protocol.ts";
+import type { SchedulerOptions } from "../scheduler/scheduling.ts";
 import { listen } from "./listen.ts";
 import type { WorkerEvents, WorkerLink } from "./port.ts";
 import { RemoteClock } from "./remote_clock.ts";

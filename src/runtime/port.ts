@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DeathData, FromWorker, Running, ToWorker, WorkerSpec } from "../protocol.ts";
+import type { DeathData, FromWorker, Running, ToWorker, WorkerSpec } from "../wire/protocol.ts";
 
 /** The dispatcher's end of a worker. */
 export interface WorkerLink {

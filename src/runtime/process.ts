@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import process from "node:process";
-import { describeError } from "../error_data.ts";
-import { type DeathData, RESULTS, type ToWorker, type WorkerSpec } from "../protocol.ts";
+import { describeError } from "../wire/error_data.ts";
+import { type DeathData, RESULTS, type ToWorker, type WorkerSpec } from "../wire/protocol.ts";
 import { decodeMessage, DRAIN_MS, encodeMessage, type FromChild, type ToChild } from "./process_message.ts";
-import { PROCESS_TURNS, quiet } from "../quiet.ts";
+import { PROCESS_TURNS, quiet } from "./quiet.ts";
 import { isReadableFile, localFiles } from "./permissions.ts";
 import type { StartWorker } from "./port.ts";
 import { bootstrap } from "./thread.ts";

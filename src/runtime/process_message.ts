@@ -7,7 +7,7 @@
  * @module
  */
 import { Deserializer, Serializer } from "node:v8";
-import type { DeathData, FromWorker, ToWorker } from "../protocol.ts";
+import type { DeathData, FromWorker, ToWorker } from "../wire/protocol.ts";
 
 /**
  * From the nursery to the child. All messages travel as bytes made by `encodeMessage`: what `send` cannot clone it

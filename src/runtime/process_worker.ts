@@ -6,8 +6,8 @@
  */
 import process from "node:process";
 import { MessageChannel } from "node:worker_threads";
-import { describeError } from "../error_data.ts";
-import { type DeathData, type ErrorData, type FromWorker, RESULTS, type ToWorker } from "../protocol.ts";
+import { describeError } from "../wire/error_data.ts";
+import { type DeathData, type ErrorData, type FromWorker, RESULTS, type ToWorker } from "../wire/protocol.ts";
 import { listen } from "./listen.ts";
 import {
   decodeMessage,

@@ -13,7 +13,7 @@
  *
  * @module
  */
-import type { Running } from "../protocol.ts";
+import type { Running } from "../wire/protocol.ts";
 
 // This file also runs in workers: it takes what it needs before a task can patch it.
 const load = Atomics.load;

@@ -1,6 +1,6 @@
 import { SHARE_ENV, Worker as NodeWorker } from "node:worker_threads";
-import { describeError } from "../error_data.ts";
-import type { DeathData } from "../protocol.ts";
+import { describeError } from "../wire/error_data.ts";
+import type { DeathData } from "../wire/protocol.ts";
 import type { StartWorker } from "./port.ts";
 import { isAtLeast } from "./version.ts";
 

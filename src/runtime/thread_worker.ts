@@ -5,9 +5,9 @@
  * @module
  */
 import { type MessagePort as NodePort, workerData } from "node:worker_threads";
-import { describeError } from "../error_data.ts";
-import type { DeathData, FromWorker, ToWorker } from "../protocol.ts";
-import { type Seat, TaskRunner } from "../task_runner.ts";
+import { describeError } from "../wire/error_data.ts";
+import type { DeathData, FromWorker, ToWorker } from "../wire/protocol.ts";
+import { type Seat, TaskRunner } from "../worker/task_runner.ts";
 import { listen } from "./listen.ts";
 import { SharedSeat } from "./shared.ts";
 import type { ThreadData } from "./thread.ts";

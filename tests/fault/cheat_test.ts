@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { InfoTask, MultiProcess, type TaskContext } from "../../mod.ts";
-import { splitSpecifier } from "../../src/task_module.ts";
+import { splitSpecifier } from "../../src/wire/task_module.ts";
 import * as cheat from "../fixtures/cheat.ts";
 import { fixture, inline, until, withPool } from "../helpers.ts";
 

@@ -1,0 +1,257 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { InfoTask, type MultiProcess, type Outcome, PoolStateError } from "../../mod.ts";
+import { fixture, until, withPool } from "../helpers.ts";
+
+const task = (name: string, timeout: number, ...args: unknown[]) =>
+  new InfoTask(fixture(`tasks.ts#${name}`), timeout, ...args);
+const echo = (n: unknown) => task("echo", 5_000, n);
+
+async function values(outcomes: AsyncIterable<Outcome>): Promise<unknown[]> {
+  const result: unknown[] = [];
+  for await (const outcome of outcomes) result.push(outcome.status === "ok" ? outcome.value : outcome.status);
+  return result;
+}
+
+/** Nothing waits, nothing runs. */
+async function quiet(mp: MultiProcess): Promise<void> {
+  await until(
+    async () => {
+      const { queued, running } = await mp.stats();
+      return queued + running === 0;
+    },
+    5_000,
+    "nothing is left behind",
+  );
+}
+
+Deno.test("MultiProcess.map() yields outcomes in the order of the inputs", async () => {
+  await withPool(2, async (mp) => {
+    const inputs = Array.from({ length: 40 }, (_, i) => i);
+    const outcomes = mp.map(inputs, (n) => task("sleep", 5_000, n % 4 === 0 ? 10 : 0, n));
+    assertEquals(await values(outcomes), inputs);
+  });
+});
+
+Deno.test("MultiProcess.map() yields outcomes as they complete with ordered: false", async () => {
+  await withPool(2, async (mp) => {
+    const outcomes = mp.map([300, 0, 0, 0], (ms) => task("sleep", 5_000, ms, ms), { ordered: false });
+    assertEquals(await values(outcomes), [0, 0, 0, 300]);
+  });
+});
+
+Deno.test("MultiProcess.map() never has more than the bound in flight, also of an infinite async source", async () => {
+  await withPool(2, async (mp) => {
+    let pulled = 0;
+    let yielded = 0;
+    async function* source() {
+      for (;;) {
+        await Promise.resolve();
+        assert(pulled - yielded < 3, "too many in flight");
+        yield pulled++;
+      }
+    }
+    for await (const outcome of mp.map(source(), echo, { concurrency: 3 })) {
+      assertEquals(outcome.status === "ok" && outcome.value, yielded);
+      if (++yielded === 200) break;
+    }
+    await quiet(mp);
+  });
+});
+
+Deno.test("MultiProcess.map() goes on after an item that fails, and tells which", async () => {
+  await withPool(2, async (mp) => {
+    const seen: [unknown, unknown][] = [];
+    for await (
+      const { status, task: { args } } of mp.map([1, 0, 2], (n) => n ? echo(n) : task("fail", 5_000, "x"))
+    ) {
+      seen.push([status, args[0]]);
+    }
+    assertEquals(seen, [["ok", 1], ["failed", "x"], ["ok", 2]]);
+  });
+});
+
+Deno.test("MultiProcess.map() cancels what is in flight and closes the source when the loop is left", async () => {
+  await withPool(2, async (mp) => {
+    let closed = false;
+    function* source() {
+      try {
+        yield 0;
+        for (;;) yield 60_000;
+      } finally {
+        closed = true;
+      }
+    }
+    for await (const { status } of mp.map(source(), (ms) => task("sleep", 60_000, ms))) {
+      assertEquals(status, "ok");
+      break;
+    }
+    assertEquals(closed, true);
+    await quiet(mp);
+    assert((await mp.stats()).outcomes.cancelled > 0);
+  });
+});
+
+Deno.test("MultiProcess.map() throws what the source or toTask throws, and leaves nothing behind", async () => {
+  await withPool(2, async (mp) => {
+    function* source() {
+      yield 1;
+      yield 2;
+      throw new RangeError("the source");
+    }
+    await assertRejects(
+      () => values(mp.map(source(), () => task("never", 60_000))),
+      RangeError,
+      "the source",
+    );
+    const toTask = (n: number) => {
+      if (n === 2) throw new RangeError("toTask");
+      return task("never", 60_000);
+    };
+    await assertRejects(() => values(mp.map([1, 2], toTask)), RangeError, "toTask");
+    await quiet(mp);
+  });
+});
+
+Deno.test("MultiProcess.map() throws the reason of its signal, and leaves nothing behind", async () => {
+  await withPool(2, async (mp) => {
+    const controller = new AbortController();
+    const outcomes = mp.map([1, 2, 3], () => task("never", 60_000), { signal: controller.signal });
+    const refused = assertRejects(() => values(outcomes), RangeError, "enough");
+    await until(async () => (await mp.stats()).running === 2, 5_000, "two tasks run");
+    controller.abort(new RangeError("enough"));
+    await refused;
+    await quiet(mp);
+    const aborted = mp.map([1], echo, { signal: AbortSignal.abort(new RangeError("before")) });
+    await assertRejects(() => values(aborted), RangeError, "before");
+  });
+});
+
+Deno.test("MultiProcess.map() cancels what is in flight when its signal aborts, also while nobody takes outcomes", async () => {
+  await withPool(2, async (mp) => {
+    const controller = new AbortController();
+    const outcomes = mp.map([0, 60_000, 60_000], (ms) => task("sleep", 120_000, ms, ms), {
+      signal: controller.signal,
+    });
+    assertEquals((await outcomes.next()).value?.status, "ok");
+    await until(async () => (await mp.stats()).running === 2, 5_000, "both run");
+    controller.abort(new Error("enough"));
+    await quiet(mp);
+    await assertRejects(() => outcomes.next(), Error, "enough");
+  });
+});
+
+Deno.test("MultiProcess.map() takes no room that was given to others", async () => {
+  await withPool({ size: 1, spares: 0, maxQueue: 5 }, async (mp) => {
+    let over = false;
+    const mapping = (async () => {
+      for await (const _ of mp.map(naturals(), echo, { concurrency: 20 })) if (over) break;
+    })();
+    for (let n = 0; n < 500; n++) {
+      await mp.room();
+      mp.push(echo(n));
+    }
+    over = true;
+    await mapping;
+  });
+});
+
+function* naturals() {
+  for (let n = 0;; n++) yield n;
+}
+
+Deno.test("MultiProcess.map() waits for room", async () => {
+  await withPool({ size: 1, maxQueue: 1 }, async (mp) => {
+    const inputs = Array.from({ length: 20 }, (_, i) => i);
+    assertEquals(await values(mp.map(inputs, echo, { concurrency: 10 })), inputs);
+  });
+});
+
+Deno.test("MultiProcess.map() makes and pushes no task any more when the loop was left", async () => {
+  await withPool({ size: 1, maxQueue: 1 }, async (mp) => {
+    const late = Promise.withResolvers<IteratorResult<number>>();
+    const steps = [Promise.resolve({ done: false, value: 0 } as const), late.promise];
+    const source = { [Symbol.asyncIterator]: () => ({ next: () => steps.shift()! }) };
+    const made: number[] = [];
+    for await (const _ of mp.map(source, (n) => (made.push(n), echo(n)))) break;
+    late.resolve({ done: false, value: 1 });
+    // One that waits for room when the loop is left.
+    for await (const _ of mp.map([1, 2, 3, 4], echo, { concurrency: 4 })) break;
+    await mp.room();
+    await quiet(mp);
+    assertEquals(made, [0]);
+    const { pushed, ok, cancelled } = await mp.stop();
+    assertEquals(pushed, ok + cancelled);
+    assert(pushed <= 5, `${pushed} pushed`);
+  });
+});
+
+Deno.test("MultiProcess.map() takes a string, and steps that are no Promise but can be awaited", async () => {
+  await withPool(1, async (mp) => {
+    assertEquals(await values(mp.map("ab", echo)), ["a", "b"]);
+    let n = 0;
+    const next = () => {
+      const step = n++ < 2 ? { done: false, value: n } : { done: true, value: undefined };
+      return { then: (resolve: (step: unknown) => void) => resolve(step) };
+    };
+    const source = { [Symbol.asyncIterator]: () => ({ next }) } as unknown as AsyncIterable<number>;
+    assertEquals(await values(mp.map(source, echo)), [1, 2]);
+    const bad = { [Symbol.iterator]: () => ({ next: () => 7 }) } as unknown as Iterable<number>;
+    await assertRejects(() => values(mp.map(bad, echo)), TypeError, "next() gave no object");
+  });
+});
+
+Deno.test("MultiProcess.map() closes its source as a loop does", async () => {
+  await withPool(1, async (mp) => {
+    const closed: string[] = [];
+    const source = (name: string, fails: boolean): Iterable<number> => ({
+      [Symbol.iterator]: () => ({
+        next: () => {
+          if (fails) throw new RangeError("in next");
+          return { done: false, value: 1 };
+        },
+        return: () => {
+          closed.push(name);
+          throw new RangeError("in return");
+        },
+      }),
+    });
+    await assertRejects(() => values(mp.map(source("next", true), echo)), RangeError, "in next");
+    const toTask = () => {
+      throw new RangeError("in toTask");
+    };
+    await assertRejects(() => values(mp.map(source("toTask", false), toTask)), RangeError, "in toTask");
+    const left = async () => {
+      for await (const _ of mp.map(source("left", false), echo)) break;
+    };
+    await assertRejects(left, RangeError, "in return");
+    assertEquals(closed, ["toTask", "left"]);
+  });
+});
+
+Deno.test("MultiProcess.map() refuses misuse at once", async () => {
+  await withPool(1, async (mp) => {
+    assertThrows(() => mp.map(7 as never, echo), TypeError, "must be iterable");
+    assertThrows(() => mp.map([1], 7 as never), TypeError, "toTask must be a function");
+    assertThrows(() => mp.map([1], echo, { concurrency: 0 }), RangeError, '"concurrency"');
+    assertThrows(() => mp.map([1], echo, { order: true } as never), TypeError, 'unknown option "order"');
+    assertThrows(() => mp.map([1], echo, { transfer: [] } as never), TypeError, 'unknown option "transfer"');
+    await mp.stop();
+    assertThrows(() => mp.map([1], echo), PoolStateError, "Cannot map: the pool is stopped");
+  });
+});
+
+Deno.test("MultiProcess.room() keeps a producer of many inputs in constant memory", async () => {
+  await withPool({ size: 2, maxQueue: 500 }, async (mp) => {
+    const produce = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        await mp.room();
+        mp.push(echo(i));
+      }
+    };
+    await produce(20_000);
+    const before = Deno.memoryUsage().heapUsed;
+    await produce(100_000);
+    const grown = (Deno.memoryUsage().heapUsed - before) / 2 ** 20;
+    assert(grown < 60, `${grown} MiB more`);
+  });
+});

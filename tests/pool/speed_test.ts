@@ -1,0 +1,71 @@
+/** What makes the pool fast must not make anybody wait. Bounds are generous: machines are shared. */
+import { assert, assertEquals } from "@std/assert";
+import { InfoTask, type Outcome } from "../../mod.ts";
+import { fixture, until, withPool } from "../helpers.ts";
+
+const task = (name: string, timeout: number, ...args: unknown[]) =>
+  new InfoTask(fixture(`tasks.ts#${name}`), timeout, ...args);
+
+Deno.test("no quick task waits behind a long one of another module", async () => {
+  await withPool({ size: 2, spares: 0 }, async (mp) => {
+    await Promise.all([mp.run(task("echo", 5_000, 1)), mp.run(task("echo", 5_000, 1))]);
+    const long = mp.push(task("spin", 60_000, 2_000));
+    await until(async () => (await mp.stats()).running === 1, 5_000, "the long one runs");
+    const since = performance.now();
+    const quick = await Promise.all(
+      Array.from({ length: 1_000 }, (_, n) => mp.push(task("echo", 60_000, n))),
+    );
+    const ms = performance.now() - since;
+    assert(ms < 1_500, `1 000 quick tasks took ${ms} ms beside a long one`);
+    for (const { status } of quick) assertEquals(status, "ok");
+    assertEquals((await long).status, "ok");
+  });
+});
+
+Deno.test("no quick task waits behind one of its own module that turns out to be long", async () => {
+  await withPool({ size: 2, spares: 0 }, async (mp) => {
+    // The module is known to be quick, so many of its tasks are handed out at once; then one of them takes 2 s.
+    await Promise.all(Array.from({ length: 2_000 }, () => mp.push(task("spin", 60_000, 0))));
+    const since = performance.now();
+    const over: number[] = [];
+    const outcomes = Array.from(
+      { length: 2_000 },
+      (_, n) =>
+        mp.push(task("spin", 60_000, n === 700 ? 2_000 : 0), {
+          callback: () => over[n] = performance.now() - since,
+        }),
+    );
+    await Promise.all(outcomes);
+    const others = over.filter((_, n) => n !== 700);
+    assert(Math.max(...others) < 1_500, `one of the others was over after ${Math.max(...others)} ms`);
+    assert(over[700]! >= 2_000);
+  });
+});
+
+Deno.test("callbacks are fired in slices: timers have their turn while 50 000 outcomes arrive", async () => {
+  await withPool({ size: 2, spares: 0 }, async (mp) => {
+    const callback = () => {
+      const end = performance.now() + 0.02;
+      while (performance.now() < end);
+    };
+    const outcomes: Promise<Outcome>[] = [];
+    for (let n = 0; n < 50_000; n++) outcomes.push(mp.push(task("echo", 60_000, n), { callback }));
+    let over = false;
+    Promise.all(outcomes).then(() => over = true);
+    const gaps: number[] = [];
+    for (let last = performance.now(); !over;) {
+      await new Promise((resolve) => setTimeout(resolve));
+      const now = performance.now();
+      gaps.push(now - last);
+      last = now;
+    }
+    gaps.sort((a, b) => a - b);
+    const median = gaps[gaps.length >> 1]!;
+    console.log(
+      `${gaps.length} turns, ${median.toFixed(1)} ms apart (median), ${gaps.at(-1)!.toFixed(1)} ms at most`,
+    );
+    // The callbacks alone take a second. The median, because other processes and collecting garbage take their time.
+    assert(gaps.length > 60, `${gaps.length} turns`);
+    assert(median < 12, `${median} ms`);
+  });
+});
