@@ -19,6 +19,7 @@
  *
  * @module
  */
+export type { BoundTask, InputOf } from "./src/bound_task.ts";
 export type { TaskContext } from "./src/context.ts";
 export {
   type CrashReason,
@@ -32,12 +33,30 @@ export {
   WorkerCrashError,
 } from "./src/errors.ts";
 export type { PoolEvent } from "./src/events.ts";
-export { type ArgsOf, InfoTask, type ResultOf, type RunnableOf, type ValueOf } from "./src/info_task.ts";
+export {
+  type ArgsOf,
+  InfoTask,
+  type ProgressOf,
+  type ResultOf,
+  type RunnableOf,
+  type ValueOf,
+  type YieldOf,
+} from "./src/info_task.ts";
 export { Model } from "./src/model.ts";
 export { MultiProcess } from "./src/multi_process.ts";
-export type { MapOptions, MultiProcessOptions, PushOptions, RetryOptions } from "./src/options.ts";
+export type {
+  BindOptions,
+  Initializer,
+  MapOptions,
+  MultiProcessOptions,
+  PushOptions,
+  RetryOptions,
+  StopOptions,
+} from "./src/options.ts";
 export type {
   ErrorOutcome,
+  MapFacts,
+  MapOutcome,
   OkOutcome,
   Outcome,
   OutcomeFacts,
@@ -46,4 +65,6 @@ export type {
   Status,
   Summary,
 } from "./src/outcome.ts";
+export type { Permission, PermissionName, Permissions, PermissionSet } from "./src/permissions.ts";
+export type { TaskPool } from "./src/task_pool.ts";
 export { transfer } from "./src/transfer.ts";

@@ -10,7 +10,7 @@
 import { InfoTask, MultiProcess } from "@cm/multiprocess";
 
 const mp = new MultiProcess(5);
-await mp.start();
+mp.start();
 
 for (let test = 1; test <= 10; test++) {
   // A module, its time limit in milliseconds, its arguments. The type is there to have the arguments checked.

@@ -6,8 +6,9 @@
  * ```
  *
  * Prints a line for each file as it is done: SHA-256, bytes, path. What cannot be read, or not in time, is a line
- * too, and stops nothing. Symbolic links are not followed. The exit code is 1 if DIR cannot be read, 2 if the
- * arguments are wrong, else 0.
+ * too, and stops nothing. Symbolic links are not followed. On a terminal a bar below shows how far it is. Ctrl-C
+ * finishes the files that are being hashed, and tells the sum of what is done. The exit code is 1 if DIR cannot be
+ * read, 2 if the arguments are wrong, 130 after Ctrl-C, else 0.
  *
  * @module
  */
@@ -34,32 +35,50 @@ await mp.start();
 
 const task = import.meta.resolve("./hash_task.ts");
 const startedAt = performance.now();
+let found = 0;
+let done = 0;
 let bytes = 0;
 let errors = 0;
 let skipped = 0;
+let interrupted = false;
+const terminal = Deno.stdout.isTerminal();
+const timer = terminal ? setInterval(draw, 100) : undefined;
 
-for await (const found of walk(root)) {
-  switch (found.type) {
+const interrupt = () => interrupted = true;
+Deno.addSignalListener("SIGINT", interrupt);
+
+for await (const item of walk(root)) {
+  if (interrupted) break;
+  switch (item.type) {
     case "file":
+      found++;
       await mp.room();
-      mp.push(new InfoTask<typeof import("./hash_task.ts")>(task, limit, join(root, found.path)), {
+      mp.push(new InfoTask<typeof import("./hash_task.ts")>(task, limit, join(root, item.path)), {
         callback: (hashed) => {
+          done++;
           bytes += hashed.bytes;
-          print(hashed.hash, "green", `${format(hashed.bytes).padStart(13)}  ${found.path}`);
+          print(hashed.hash, "green", `${format(hashed.bytes).padStart(13)}  ${item.path}`);
         },
-        errorCallback: (error) => printError(found.path, error),
+        errorCallback: (error) => {
+          done++;
+          printError(item.path, error);
+        },
       });
       break;
     case "error":
-      printError(found.path, found.error);
+      printError(item.path, item.error);
       break;
     default:
       skipped++;
-      print("skipped", "gray", `${found.path}: ${found.type}`);
+      print("skipped", "gray", `${item.path}: ${item.type}`);
   }
 }
 
 const { ok } = await mp.stop();
+Deno.removeSignalListener("SIGINT", interrupt);
+clearInterval(timer);
+erase();
+if (interrupted) Deno.exitCode = 130;
 const seconds = (performance.now() - startedAt) / 1_000;
 const speed = bytes / 1e6 / seconds;
 console.log(
@@ -122,11 +141,26 @@ function printError(path: string, error: unknown): void {
 
 /** One line, whatever the name of a file holds. `%c` colors it only on a terminal, and not under `NO_COLOR`. */
 function print(first: string, color: string, rest: string): void {
+  erase();
   const escaped = rest.replace(
     /\p{Cc}/gu,
     (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
   console.log(`%c${first}%c  %s`, `color: ${color}`, "", escaped);
+}
+
+/** A line that changes in place, below all others: how many of the files found so far are done. */
+function draw(): void {
+  const bar = "█".repeat(Math.floor(20 * done / Math.max(1, found))).padEnd(20, "░");
+  write(`\r${bar}  ${format(done)} of ${count(found, "file")} found, ${(bytes / 1e6).toFixed(1)} MB`);
+}
+
+function erase(): void {
+  if (terminal) write("\r\x1b[2K");
+}
+
+function write(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(text));
 }
 
 /** The message, without the path that Deno ends some with: the line names it already. */

@@ -21,6 +21,7 @@ const MAX_INSIDE = 16;
 
 const measured: { path: string; measures: Measures }[] = [];
 let inside = 0;
+let skipped = 0;
 let left = Promise.withResolvers<void>();
 
 const mp = new MultiProcess();
@@ -36,11 +37,13 @@ for await (const path of walk(root)) {
 while (inside > 0) await left.promise;
 if (measured.length > 0) summarize();
 const { pushed, failed, elapsedMs } = await mp.stop();
-console.log(`\n${pushed} tasks in ${(elapsedMs / 1_000).toFixed(2)} s, ${failed} failed`);
+const seconds = (elapsedMs / 1_000).toFixed(2);
+console.log(`\n${pushed} tasks in ${seconds} s, ${failed} failed; ${skipped} files are no text`);
 
 function parse(path: string): void {
   mp.push(new InfoTask<Stages["parse"]>(`${stages}#parse`, 5_000, path), {
     callback: (words) => {
+      if (words === null) return skip();
       print("cyan", "parsed", show(path));
       measure(path, words);
     },
@@ -72,6 +75,12 @@ function summarize(): void {
     },
     errorCallback: (error) => print("red", "failed", error.message),
   });
+}
+
+/** It is no text. */
+function skip(): void {
+  skipped++;
+  leave();
 }
 
 function fail(path: string, error: Error): void {

@@ -19,11 +19,19 @@ export interface Summary {
   longest: string;
 }
 
-/** Stage 1: reads a file, and gives its words. */
-export async function parse(path: string): Promise<string[]> {
+/** The words that `map_task.ts` counts, too. */
+const WORD = /[\p{L}\p{M}\p{N}_]{1,100}/gu;
+
+/** Stage 1: reads a file, and gives its words, or null if it is not text. */
+export async function parse(path: string): Promise<string[] | null> {
   const bytes = await Deno.readFile(path);
-  if (bytes.includes(0)) throw new TypeError("not text");
-  return new TextDecoder("utf-8", { fatal: true }).decode(bytes).toLowerCase().match(/\p{L}+/gu) ?? [];
+  if (bytes.includes(0)) return null;
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes).toLowerCase().match(WORD) ?? [];
+  } catch {
+    // Not UTF-8.
+    return null;
+  }
 }
 
 /** Stage 2: measures the words of one text. */

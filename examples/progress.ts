@@ -3,8 +3,10 @@
  * output is no terminal.
  *
  * ```sh
- * deno task example:progress
+ * deno task example:progress [SCALE]
  * ```
+ *
+ * SCALE says how much there is to do: 1 takes some 8 seconds on two cores.
  *
  * @module
  */
@@ -28,6 +30,8 @@ const terminal = Deno.stdout.isTerminal();
 /** How many lines above the cursor will change. The cursor stays below them, also if this is interrupted. */
 let drawn = 0;
 
+const scale = Number(Deno.args[0] ?? 1);
+
 const mp = new MultiProcess(3);
 const events = mp.events();
 await mp.start();
@@ -35,15 +39,15 @@ await mp.start();
 type Tasks = typeof import("./progress_task.ts");
 const module = import.meta.resolve("./progress_task.ts");
 for (let i = 1; i <= 4; i++) {
-  const primes = i * 4_000_000;
+  const primes = i * 16_000_000 * scale;
   push(
     `primes below ${format(primes)}`,
-    new InfoTask<Tasks["countPrimes"]>(`${module}#countPrimes`, 10_000, primes),
+    new InfoTask<Tasks["countPrimes"]>(`${module}#countPrimes`, 60_000, primes),
   );
-  const start = i * 60_000;
+  const start = i * 240_000 * scale;
   push(
     `longest Collatz chain below ${format(start)}`,
-    new InfoTask<Tasks["longestChain"]>(`${module}#longestChain`, 10_000, start),
+    new InfoTask<Tasks["longestChain"]>(`${module}#longestChain`, 60_000, start),
   );
 }
 const stopped = mp.stop();

@@ -23,9 +23,11 @@ export abstract class TaskError extends Error {
 
   /** Creates the error. */
   constructor(message: string, options: TaskErrorOptions) {
-    super(message, options);
+    // Own properties only, here and below: `Error` takes an inherited cause too.
+    super(message, Object.hasOwn(options, "cause") ? { cause: options.cause } : undefined);
     // Not enumerable: a printed error should show its own facts, not the arguments of the task.
-    Object.defineProperty(this, "task", { value: options.task, configurable: true });
+    const value = Object.hasOwn(options, "task") ? options.task : undefined;
+    Object.defineProperty(this, "task", { __proto__: null, value, configurable: true } as PropertyDescriptor);
   }
 }
 
@@ -57,8 +59,8 @@ export class TaskTimeoutError extends TaskError {
 }
 
 /**
- * The task's module cannot be loaded, or it has nothing to run. The `cause` is what the import threw, where it
- * did.
+ * The task's module cannot be loaded, or it has nothing to run. The `cause` is what the import threw, if it
+ * threw.
  *
  * @example Usage
  * ```ts
@@ -81,14 +83,16 @@ export class TaskLoadError extends TaskError {
 }
 
 /**
- * Why a worker ended: it exited (`"exit"`), an error was thrown that nothing caught (`"error"`), it exhausted its
- * memory (`"memory"`), it was killed by a signal (`"signal"`), or the dispatcher died (`"dispatcher"`).
- * A full heap is told from other aborts of a process only where there is a `memoryLimit`; else it is `"signal"`.
+ * Why a worker ended: it exited (`"exit"`), nothing caught an error that was thrown (`"error"`), it exhausted its
+ * memory (`"memory"`), it was killed by a signal (`"signal"`), the dispatcher died (`"dispatcher"`), or machines of a
+ * `Fleet` were lost with it (`"machine"`).
+ * A full heap can be told from other aborts of a process only if there is a `memoryLimit`; otherwise the reason is
+ * `"signal"`.
  */
-export type CrashReason = "exit" | "error" | "memory" | "signal" | "dispatcher";
+export type CrashReason = "exit" | "error" | "memory" | "signal" | "dispatcher" | "machine";
 
 /**
- * The worker that ran the task ended under it. The `cause` is the error that nothing caught, where there was one.
+ * The worker that ran the task ended under it. The `cause` is the error that nothing caught, if there was one.
  *
  * @example Usage
  * ```ts
@@ -106,7 +110,7 @@ export class WorkerCrashError extends TaskError {
   }
   /** Why the worker ended. */
   readonly reason: CrashReason;
-  /** The exit code of the worker, null where it has none. */
+  /** The exit code of the worker, null if it has none. */
   readonly exitCode: number | null;
 
   /** Creates the error with the reason and the exit code. */
@@ -118,7 +122,8 @@ export class WorkerCrashError extends TaskError {
 }
 
 /**
- * The task was cancelled: its signal aborted, or the pool was terminated. The `cause` is the reason given there.
+ * The task was cancelled: its signal aborted, the loop over its `map` was left, or the pool was terminated or dropped
+ * what waits. The `cause` is the reason that was given.
  *
  * @example Usage
  * ```ts

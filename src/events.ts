@@ -10,6 +10,8 @@ export type PoolEvent =
     at: number;
     /** The task. */
     taskId: number;
+    /** What it is called: its label, else the end of its specifier. */
+    label?: string | undefined;
   }
   | {
     /** A run of a task began. Told when the dispatcher learns of it, which may be up to 50 ms later. */
@@ -22,6 +24,22 @@ export type PoolEvent =
     attempt: number;
     /** The worker that runs it. */
     workerId: number;
+    /** Its place in the pool: see `TaskContext.slot`. */
+    slot: number;
+  }
+  | {
+    /** A task printed something, in a pool with `output: "capture"`: mostly whole lines, in a flood the last of them. */
+    type: "output";
+    /** When it arrived. */
+    at: number;
+    /** The task. */
+    taskId: number;
+    /** What it is called: its label, else the end of its specifier. */
+    label?: string | undefined;
+    /** Where it was printed. */
+    stream: "stdout" | "stderr";
+    /** What it printed. */
+    text: string;
   }
   | {
     /** A task reported progress. */
@@ -48,105 +66,33 @@ export type PoolEvent =
     attempts: number;
     /** Milliseconds of its last run. */
     ranMs: number;
+    /** What its error says, where it has one. */
+    message?: string | undefined;
   }
   | {
-    /** A worker is warm, was told to end, or has ended. */
-    type: "worker-started" | "worker-killed" | "worker-gone";
+    /**
+     * A worker is warm, or was told to end. Who begins to watch is told of the workers that are warm by then, with the
+     * time since when they are.
+     */
+    type: "worker-started" | "worker-killed";
     /** When. */
     at: number;
     /** The worker. */
     workerId: number;
+  }
+  | {
+    /** A worker has ended that had started. */
+    type: "worker-gone";
+    /** When. */
+    at: number;
+    /** The worker. */
+    workerId: number;
+    /**
+     * Why: `"stopped"` if the pool told it to, and otherwise as in `WorkerCrashError`. Where it ended by itself between
+     * two tasks, because of a timer that one of them left behind for example, nothing else tells of it but
+     * `Stats.idleDeaths`, and a line on stderr while nobody watches.
+     */
+    reason: "stopped" | "exit" | "error" | "memory" | "signal" | "machine";
+    /** What nobody caught. */
+    error: Error | undefined;
   };
-
-/** Hands events to all who watch. */
-export class EventHub {
-  readonly #watchers = new Set<Watcher>();
-  readonly #onChange: (watched: boolean) => void;
-  #closed = false;
-
-  /** @param onChange Called when the first begins to watch, and when the last has stopped. */
-  constructor(onChange: (watched: boolean) => void) {
-    this.#onChange = onChange;
-  }
-
-  /** Whether anybody watches. Emitting is free only because nobody makes an event before asking. */
-  get watched(): boolean {
-    return this.#watchers.size > 0;
-  }
-
-  emit(event: PoolEvent): void {
-    for (const watcher of this.#watchers) watcher.push(event);
-  }
-
-  /** Watches from now on. */
-  watch(): AsyncIterableIterator<PoolEvent> {
-    const watcher = new Watcher(() => {
-      this.#watchers.delete(watcher);
-      if (this.#watchers.size === 0) this.#onChange(false);
-    });
-    if (this.#closed) {
-      watcher.close();
-      return watcher;
-    }
-    this.#watchers.add(watcher);
-    if (this.#watchers.size === 1) this.#onChange(true);
-    return watcher;
-  }
-
-  /** No more events. */
-  close(): void {
-    this.#closed = true;
-    for (const watcher of this.#watchers) watcher.close();
-    this.#watchers.clear();
-  }
-}
-
-type Step = IteratorResult<PoolEvent, undefined>;
-
-class Watcher implements AsyncIterableIterator<PoolEvent> {
-  #incoming: PoolEvent[] = [];
-  /** Turned round, the next one last: taking the first of a long array would move all the others. */
-  #outgoing: PoolEvent[] = [];
-  /** Who asked for more than there is. */
-  #waiting: ((step: Step) => void)[] = [];
-  #closed = false;
-  readonly #leave: () => void;
-
-  constructor(leave: () => void) {
-    this.#leave = leave;
-  }
-
-  push(event: PoolEvent): void {
-    const waiting = this.#waiting.shift();
-    if (waiting === undefined) this.#incoming.push(event);
-    else waiting({ done: false, value: event });
-  }
-
-  close(): void {
-    this.#closed = true;
-    for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined });
-  }
-
-  next(): Promise<Step> {
-    if (this.#outgoing.length === 0) {
-      this.#outgoing = this.#incoming.reverse();
-      this.#incoming = [];
-    }
-    const value = this.#outgoing.pop();
-    if (value !== undefined) return Promise.resolve({ done: false, value });
-    if (this.#closed) return Promise.resolve({ done: true, value: undefined });
-    return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  return(): Promise<Step> {
-    this.close();
-    this.#incoming = [];
-    this.#outgoing = [];
-    this.#leave();
-    return Promise.resolve({ done: true, value: undefined });
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-}

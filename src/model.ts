@@ -5,7 +5,7 @@ import type { Outcome } from "./outcome.ts";
  * Base class for tasks written as classes. Export the subclass from its module and name it in the task's
  * specifier: `new InfoTask(import.meta.resolve("./demo.ts#Demo"), 1_000)`.
  *
- * A new instance runs each task, in a worker; another new instance receives the callback, in the entry.
+ * A new instance runs each task, in a worker; another new instance receives the callback, on your thread.
  *
  * @example Usage
  * ```ts
@@ -25,15 +25,15 @@ import type { Outcome } from "./outcome.ts";
  * ```
  */
 export abstract class Model {
-  /** What the task knows of itself. Set in the worker before `runnable` is called, undefined in the entry. */
+  /** What the task knows about itself. Set in the worker before `runnable` is called, undefined on your thread. */
   declare readonly context: TaskContext;
 
   /** Runs in a worker, with the task's arguments. May be async. What it returns is the task's value. */
   abstract runnable(...args: never[]): unknown;
 
-  /** Runs in the entry when the task ends with a value. May be async. */
+  /** Runs on your thread when the task ends with a value. May be async. */
   callback?(value: never, outcome: Outcome): unknown;
 
-  /** Runs in the entry when the task ends in any other way. May be async. */
+  /** Runs on your thread when the task ends in any other way. May be async. */
   errorCallback?(error: Error, outcome: Outcome): unknown;
 }

@@ -1,49 +1,13 @@
-import { Callbacks } from "./entry/callbacks.ts";
-import { DispatcherClient } from "./entry/dispatcher_client.ts";
-import { rebuildError } from "./wire/error_data.ts";
-import { PoolStateError, QueueFullError, WorkerCrashError } from "./errors.ts";
-import { EventHub, type PoolEvent } from "./events.ts";
-import { mapOutcomes, type MapTarget } from "./entry/map.ts";
-import { InfoTask, show, type ValueOf } from "./info_task.ts";
-import { now } from "./wire/now.ts";
-import {
-  type CheckedPushOptions,
-  type MapOptions,
-  type MultiProcessOptions,
-  type PoolOptions,
-  type PushOptions,
-  readMapOptions,
-  readPoolOptions,
-  readPushOptions,
-} from "./options.ts";
-import type { ErrorOutcome, Outcome, Stats, Status, Summary } from "./outcome.ts";
-import { cancelled, errorOf, neverRan, shortName, withTask } from "./entry/outcome_error.ts";
-import { type Extras, type Pending, PendingTable, type Resolve } from "./entry/pending.ts";
-import type { OutcomeData, StatsData, ToEntry } from "./wire/protocol.ts";
-import { Rooms } from "./entry/rooms.ts";
-import { findConfig } from "./runtime/child_config.ts";
-import { chooseIsolation } from "./runtime/isolation.ts";
-import { childPermissions } from "./runtime/permissions.ts";
-import { within } from "./util/within.ts";
-
-/** How long `terminate()` waits for the pool to end in order, in milliseconds, before it ends it anyhow. */
-const TERMINATE_MS = 800;
-/** How long `terminate()` waits for the word of which tasks were running. */
-const TELL_MS = 300;
-/** How long `stop()` waits for the workers to end once all tasks have. */
-const STOP_MS = 3_000;
-/** How often a dispatcher that died is started again, within a minute. */
-const MAX_DISPATCHER_RESTARTS = 3;
-
-/** A pool that takes no more tasks. */
-interface Ending {
-  phase: "stopping" | "terminating" | "ended";
-  why: string;
-  /** What kept it from going on, or the reason given to `terminate()`. */
-  cause: unknown;
-}
-
-type State = { phase: "new" | "running" } | Ending;
+import { type BindTarget, bindTask } from "./entry/bind.ts";
+import { connectDispatcher } from "./entry/connect.ts";
+import { Pool } from "./entry/pool.ts";
+import { type PoolOptions, readPoolOptions, resizeOptions, sizesOf } from "./entry/read_options.ts";
+import type { PoolEvent } from "./events.ts";
+import type { BoundTask } from "./bound_task.ts";
+import type { InfoTask, ProgressOf, ResultOf, ValueOf, YieldOf } from "./info_task.ts";
+import type { BindOptions, MapOptions, MultiProcessOptions, PushOptions, StopOptions } from "./options.ts";
+import type { MapOutcome, Outcome, Stats, Summary } from "./outcome.ts";
+import type { TaskPool } from "./task_pool.ts";
 
 /**
  * A pool that runs tasks off the main thread, and in which every task ends, once, on time.
@@ -64,31 +28,9 @@ type State = { phase: "new" | "running" } | Ending;
  * assertEquals((await mp.push(new InfoTask(hang, 50))).status, "timed-out");
  * ```
  */
-export class MultiProcess implements AsyncDisposable {
+export class MultiProcess implements TaskPool {
+  readonly #pool: Pool<this>;
   readonly #options: PoolOptions;
-  readonly #callbacks: Callbacks;
-  readonly #pending = new PendingTable();
-  readonly #counts: Record<Status, number> = { ok: 0, failed: 0, "timed-out": 0, crashed: 0, cancelled: 0 };
-  readonly #requests = new Map<number, (stats: StatsData) => void>();
-  readonly #inspections = new Map<string, PromiseWithResolvers<number>>();
-  readonly #events = new EventHub((watched) => this.#client?.post({ type: "watch-events", on: watched }));
-  #state: State = { phase: "new" };
-  #client: DispatcherClient | undefined;
-  readonly #started = Promise.withResolvers<this>();
-  /** However the pool ends: by itself, stopped or terminated, or one after the other. */
-  readonly #ended = Promise.withResolvers<Summary>();
-  #startedAt = 0;
-  #pushed = 0;
-  #request = 0;
-  #lastStats: StatsData = emptyStats();
-  /** Who waits for the last outcome. */
-  #drained: PromiseWithResolvers<void> | undefined;
-  readonly #rooms = new Rooms(() => this.#free());
-  /** The end of every dispatcher that there was. */
-  #closing: Promise<unknown> = Promise.resolve();
-  #deaths: number[] = [];
-  /** It was warm once: a dispatcher that dies before will die again. */
-  #warm = false;
 
   /**
    * Creates a pool. Nothing is started yet.
@@ -99,34 +41,24 @@ export class MultiProcess implements AsyncDisposable {
    * @throws {Deno.errors.NotCapable} If `permissions` asks for what this process may not do itself.
    */
   constructor(options?: number | MultiProcessOptions) {
-    this.#options = readPoolOptions(options);
-    // Asks for too much: better said now than at the start.
-    if (this.#options.permissions !== undefined) childPermissions(this.#options.permissions);
-    this.#callbacks = new Callbacks((specifier) => this.#inspect(specifier), this.#options);
-    // Who does not wait for it learns of a failure by the outcomes.
-    this.#started.promise.catch(() => {});
+    const checked = this.#options = readPoolOptions(options);
+    this.#pool = new Pool(this, { ...checked, concurrency: 2 * checked.size }, connectDispatcher(checked));
   }
 
   /**
-   * Starts the dispatcher and warms the pool. Pushing need not wait for it. Called twice, gives the same promise.
+   * Starts the dispatcher and warms the pool. Pushing need not wait for it. Calling it twice gives the same promise.
    *
    * @returns Resolves when the pool is warm.
-   * @throws {PoolStateError} (as a rejection) If the pool has been stopped, or a start before has failed (then with its
+   * @throws {PoolStateError} (as a rejection) If the pool has been stopped, or an earlier start failed (then with its
    * `cause`). Rejects with the cause if the workers cannot be started; then the pool is closed.
    */
   start(): Promise<this> {
-    if (this.#state.phase === "new") {
-      this.#startedAt = performance.now();
-      this.#state = { phase: "running" };
-      this.#connect();
-    } else if (this.#state.phase !== "running") {
-      return Promise.reject(this.#refusal("Cannot start the pool"));
-    }
-    return this.#started.promise;
+    return this.#pool.start();
   }
 
   /**
-   * Queues a task. Its arguments are taken as they are now. The promise never rejects, so it may be ignored.
+   * Queues a task. Its arguments are taken as they are now. The promise never rejects, so it may be ignored: of a module
+   * that cannot be loaded, and of which no `errorCallback` hears, one line on stderr tells.
    *
    * What is pushed in one turn of the event loop leaves when the turn ends: a turn that pushes and then blocks the
    * thread delays its own tasks.
@@ -139,11 +71,11 @@ export class MultiProcess implements AsyncDisposable {
    * @throws {TypeError} If the task is not an `InfoTask`, or an option is unknown or has the wrong type.
    * @throws {RangeError} If an option has an impossible value.
    */
-  push<T extends InfoTask>(task: T, options?: PushOptions<ValueOf<T>>): Promise<Outcome<ValueOf<T>>> {
-    const checked = this.#admit(task, options);
-    const promise = new Promise<never>(keepResolve);
-    this.#send(task, checked, takeResolve(), false);
-    return promise;
+  push<T extends InfoTask>(
+    task: T,
+    options?: PushOptions<ValueOf<T>, ProgressOf<T>>,
+  ): Promise<Outcome<ValueOf<T>>> {
+    return this.#pool.push(task, options) as Promise<Outcome<ValueOf<T>>>;
   }
 
   /**
@@ -151,14 +83,10 @@ export class MultiProcess implements AsyncDisposable {
    *
    * @param task What to run.
    * @param options Callbacks, signal, priority and more.
-   * @returns Resolves with the value of the task; rejects with the error of its outcome.
-   * @throws Synchronously, what `push` throws.
+   * @returns Resolves with the value of the task; rejects with the error of its outcome, and with what `push` throws.
    */
-  run<T extends InfoTask>(task: T, options?: PushOptions<ValueOf<T>>): Promise<ValueOf<T>> {
-    const checked = this.#admit(task, options);
-    const promise = new Promise<never>(keepResolve);
-    this.#send(task, checked, takeResolve(), true);
-    return promise;
+  run<T extends InfoTask>(task: T, options?: PushOptions<ValueOf<T>, ProgressOf<T>>): Promise<ValueOf<T>> {
+    return this.#pool.run(task, options) as Promise<ValueOf<T>>;
   }
 
   /**
@@ -167,6 +95,9 @@ export class MultiProcess implements AsyncDisposable {
    * Inputs are pulled one by one, only while fewer than `concurrency` tasks are in flight, so they may be infinite.
    * A task that fails is an outcome like others and does not end the loop. Leaving the loop early (`break`, `return`,
    * an error), a source or `toTask` that throws, and an aborted `signal` cancel what is in flight.
+   *
+   * What is returned acts at once where an async generator would wait: `return()` cancels and tells the source also
+   * while a `next()` is pending. So a `ReadableStream.from(mp.map(…))` stops when its reader goes.
    *
    * @example Usage
    * ```ts
@@ -179,15 +110,16 @@ export class MultiProcess implements AsyncDisposable {
    * const double = "data:text/javascript,export const runnable = (n) => 2 * n";
    * const values: unknown[] = [];
    * for await (const outcome of mp.map([1, 2, 3], (n) => new InfoTask(double, 1_000, n))) {
-   *   values.push(outcome.status === "ok" && outcome.value);
+   *   values.push([outcome.input, outcome.status === "ok" && outcome.value]);
    * }
-   * assertEquals(values, [2, 4, 6]);
+   * assertEquals(values, [[1, 2], [2, 4], [3, 6]]);
    * ```
    *
    * @param inputs Any iterable, also async or infinite.
    * @param toTask Makes the task for an input.
    * @param options Options for every push, `ordered` and `concurrency`.
-   * @returns The outcomes, in the order of the inputs, or as they complete with `ordered: false`.
+   * @returns The outcomes, each with its `input` and `index`, in the order of the inputs, or as they complete with
+   * `ordered: false`.
    * @throws {PoolStateError} If the pool has not been started, or has been stopped.
    * @throws {TypeError} If the inputs cannot be iterated, or an option is unknown or has the wrong type.
    * @throws {RangeError} If an option has an impossible value.
@@ -195,24 +127,80 @@ export class MultiProcess implements AsyncDisposable {
   map<I, T extends InfoTask>(
     inputs: Iterable<I> | AsyncIterable<I>,
     toTask: (input: I) => T,
-    options: MapOptions<ValueOf<T>> = {},
-  ): AsyncGenerator<Outcome<ValueOf<T>>, void, undefined> {
-    if (this.#state.phase !== "running") throw this.#refusal("Cannot map");
-    const checked = readMapOptions(options);
-    if (!(Symbol.iterator in Object(inputs) || Symbol.asyncIterator in Object(inputs))) {
-      throw new TypeError(`Cannot map: the inputs must be iterable, received ${show(inputs)}`);
-    }
-    if (typeof toTask !== "function") {
-      throw new TypeError(`Cannot map: toTask must be a function, received ${show(toTask)}`);
-    }
-    const concurrency = checked.concurrency ?? 2 * this.#options.size;
-    const pool: MapTarget = {
-      push: (task, options) => this.push(task, options),
-      room: () => this.room(),
-      contended: () => this.#rooms.contended,
-    };
-    const outcomes = mapOutcomes(pool, inputs, toTask, { ...checked, concurrency });
-    return outcomes as AsyncGenerator<Outcome<ValueOf<T>>, void, undefined>;
+    options: MapOptions<ValueOf<T>, NoInfer<I>, ProgressOf<T>> = {},
+  ): AsyncGenerator<MapOutcome<ValueOf<T>, I>, void, undefined> {
+    return this.#pool.map(inputs, toTask, options) as never;
+  }
+
+  /**
+   * Runs a task for every input like `map`, and gives their values. The first outcome that is not `ok` ends it: what is
+   * in flight is cancelled, and the loop throws its error.
+   *
+   * @example Usage
+   * ```ts
+   * import { InfoTask, MultiProcess } from "@cm/multiprocess";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using mp = new MultiProcess(2);
+   * mp.start();
+   *
+   * const double = "data:text/javascript,export const runnable = (n) => 2 * n";
+   * const values = await Array.fromAsync(mp.mapValues([1, 2, 3], (n) => new InfoTask(double, 1_000, n)));
+   * assertEquals(values, [2, 4, 6]);
+   * ```
+   *
+   * @param inputs Any iterable, also async or infinite.
+   * @param toTask Makes the task for an input.
+   * @param options Options for every push, `ordered` and `concurrency`.
+   * @returns The values, in the order of the inputs, or as they come with `ordered: false`.
+   * @throws {PoolStateError} If the pool has not been started, or has been stopped.
+   * @throws {TypeError} If the inputs cannot be iterated, or an option is unknown or has the wrong type.
+   * @throws {RangeError} If an option has an impossible value.
+   */
+  mapValues<I, T extends InfoTask>(
+    inputs: Iterable<I> | AsyncIterable<I>,
+    toTask: (input: I) => T,
+    options: MapOptions<ValueOf<T>, NoInfer<I>, ProgressOf<T>> = {},
+  ): AsyncGenerator<ValueOf<T>, void, undefined> {
+    return this.#pool.mapValues(inputs, toTask, options) as never;
+  }
+
+  /**
+   * Makes a function of a task: calling it runs the task with the arguments, as `run` does. Its `push`, `map` and
+   * `mapValues` do as those of the pool, and `with` gives the same task with other options, for one call or for many.
+   *
+   * Name the type of the module, or of the export, to have it typed:
+   * `mp.bind<typeof import("./hash.ts")>(import.meta.resolve("./hash.ts"), { timeout: 5_000 })`.
+   *
+   * The pool need not be started for that.
+   *
+   * @example Usage
+   * ```ts
+   * import { MultiProcess } from "@cm/multiprocess";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using mp = new MultiProcess(2);
+   * mp.start();
+   *
+   * type Module = { runnable(a: number, b: number): number };
+   * const add = mp.bind<Module>("data:text/javascript,export const runnable = (a, b) => a + b", { timeout: 1_000 });
+   *
+   * assertEquals(await add(1, 2), 3);
+   * const outcome = await add.with({ timeout: 50, label: "a sum" }).push(3, 4);
+   * assertEquals(outcome.status === "ok" && outcome.value, 7);
+   * ```
+   *
+   * @param specifier The module, as for `new InfoTask`.
+   * @param options The time limit of every call, and what `push` takes.
+   * @returns The function.
+   * @throws {TypeError} If the specifier is none, `timeout` is missing, or an option is unknown or has the wrong type.
+   * @throws {RangeError} If an option has an impossible value.
+   */
+  bind<M = unknown>(
+    specifier: string | URL,
+    options: BindOptions<ResultOf<M>, YieldOf<M>>,
+  ): BoundTask<M> {
+    return bindTask(this as BindTarget, specifier, options) as BoundTask<M>;
   }
 
   /**
@@ -222,8 +210,40 @@ export class MultiProcess implements AsyncDisposable {
    * @throws {PoolStateError} (as a rejection) If the pool ends, or has not been started.
    */
   room(): Promise<void> {
-    if (this.#state.phase !== "running") return Promise.reject(this.#refusal("Cannot wait for room"));
-    return this.#rooms.wait();
+    return this.#pool.room();
+  }
+
+  /** How many tasks run at once: the option, or what `resize` made of it. */
+  get size(): number {
+    return this.#pool.size;
+  }
+
+  /**
+   * How many tasks run, as far as this thread knows, which need not ask for it: those without an outcome, as many as the
+   * pool has places. `stats()` asks, and tells those apart that wait for a worker to start, or for their next attempt.
+   */
+  get running(): number {
+    return this.#pool.running;
+  }
+
+  /**
+   * How many tasks wait, as far as this thread knows: those without an outcome beyond the size of the pool, which is what
+   * `maxQueue` limits.
+   *
+   * @example Usage
+   * ```ts
+   * import { InfoTask, MultiProcess } from "@cm/multiprocess";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using mp = new MultiProcess(2);
+   * mp.start();
+   *
+   * for (let n = 0; n < 5; n++) mp.push(InfoTask.inline((n) => n, 1_000, n));
+   * assertEquals([mp.size, mp.running, mp.queued], [2, 2, 3]);
+   * ```
+   */
+  get queued(): number {
+    return this.#pool.queued;
   }
 
   /**
@@ -231,51 +251,160 @@ export class MultiProcess implements AsyncDisposable {
    *
    * @returns Workers by state, tasks by state, outcomes by status, times.
    */
-  async stats(): Promise<Stats> {
-    if (this.#client !== undefined) {
-      const request = ++this.#request;
-      const { promise, resolve } = Promise.withResolvers<StatsData>();
-      this.#requests.set(request, resolve);
-      this.#client.post({ type: "stats", request });
-      this.#lastStats = await promise;
-    }
-    const { ok, failed, crashed, cancelled } = this.#counts;
-    return {
-      ...this.#lastStats,
-      outcomes: { ok, failed, timedOut: this.#counts["timed-out"], crashed, cancelled },
-      callbackErrors: this.#callbacks.errors,
-    };
+  stats(): Promise<Stats> {
+    return this.#pool.stats();
+  }
+
+  /**
+   * Changes how many tasks run at once. Workers that are too many end: idle ones now, busy ones after their task.
+   * What followed the size by default follows it still: `minSize`, `maxZombies` and `maxRestarts`, and how many tasks of
+   * a `map` that begins later are in flight.
+   *
+   * Can be called at any time before the pool has ended.
+   *
+   * @example Usage
+   * ```ts
+   * import { InfoTask, MultiProcess } from "@cm/multiprocess";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using mp = new MultiProcess(1);
+   * await mp.start();
+   * mp.resize(2);
+   *
+   * const nap = "data:text/javascript,export const runnable = (ms) => new Promise((end) => setTimeout(end, ms))";
+   * for (let i = 0; i < 3; i++) mp.push(new InfoTask(nap, Infinity, 60_000));
+   * while ((await mp.stats()).running < 2);
+   * const { cancelled } = await mp.terminate();
+   * assertEquals(cancelled, 3);
+   * ```
+   *
+   * @param size How many tasks run at once.
+   * @throws {TypeError} If it is no number.
+   * @throws {RangeError} If it is no integer of at least 1, or smaller than the `minSize` that was given.
+   * @throws {PoolStateError} If the pool has ended.
+   */
+  resize(size: number): void {
+    resizeOptions(this.#options, size);
+    this.#pool.resize(sizesOf(this.#options));
+  }
+
+  /**
+   * Replaces every worker, for new code or a new configuration: a worker keeps the modules that it has loaded, and what
+   * its initializer made. There is no gap: each works on until a new one is ready to take its place, a running task goes
+   * on to its end, and the queue is not touched.
+   *
+   * A callback of a task's module runs where the pool was made, where the module stays what it was when it was loaded.
+   *
+   * @example Usage
+   * ```ts
+   * import { InfoTask, MultiProcess } from "@cm/multiprocess";
+   * import { assertEquals } from "@std/assert";
+   * import { toFileUrl } from "@std/path";
+   *
+   * const file = await Deno.makeTempFile({ suffix: ".js" });
+   * const module = toFileUrl(file).href;
+   * await Deno.writeTextFile(file, "export const runnable = () => 'old'");
+   *
+   * await using mp = new MultiProcess(1);
+   * mp.start();
+   * assertEquals(await mp.run(new InfoTask(module, 5_000)), "old");
+   *
+   * await Deno.writeTextFile(file, "export const runnable = () => 'new'");
+   * await mp.renew();
+   * assertEquals(await mp.run(new InfoTask(module, 5_000)), "new");
+   * ```
+   *
+   * @returns Resolves when no worker from before begins another task, or the pool has ended. At once before the start.
+   * @throws {PoolStateError} (as a rejection) If the pool has ended before.
+   */
+  renew(): Promise<void> {
+    return this.#pool.renew();
   }
 
   /**
    * Takes no more tasks, waits for every outcome and every callback (also async ones, up to `callbackTimeout`), and
    * closes everything. Idempotent. Must not be awaited inside a callback: it would wait for itself.
    *
+   * On Deno a pool that was started keeps the process alive until it is stopped, also when it has nothing to do. `deno serve`
+   * ends by itself on SIGTERM, when nothing is left to be done: with a pool at its top level it needs to be told,
+   * `Deno.addSignalListener("SIGTERM", () => void mp.stop())`. Requests that are being answered then still are.
+   *
+   * With `waiting: "cancel"` only what runs is waited for: see {@linkcode MultiProcess.cancelWaiting}. That can also be
+   * said of a pool that is stopping.
+   *
+   * @example Finish what runs, drop what waits
+   * ```ts
+   * import { InfoTask, MultiProcess } from "@cm/multiprocess";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const mp = new MultiProcess(1);
+   * await mp.start();
+   * const nap = "data:text/javascript,export const runnable = (ms) => new Promise((end) => setTimeout(end, ms))";
+   * const running = Promise.withResolvers<void>();
+   * (async () => {
+   *   for await (const { type } of mp.events()) if (type === "started") running.resolve();
+   * })();
+   * for (let i = 0; i < 10; i++) mp.push(new InfoTask(nap, 10_000, 500));
+   * await running.promise;
+   *
+   * const { ok, cancelled } = await mp.stop({ waiting: "cancel" });
+   * assertEquals([ok, cancelled], [1, 9]);
+   * ```
+   *
+   * On Node and Bun a pool that nobody waits for does not keep the program running: when nothing else does, it is stopped.
+   *
+   * @param options What becomes of tasks that wait.
    * @returns Resolves with what the pool did in its life.
+   * @throws {TypeError} If an option is unknown or has the wrong type.
+   * @throws {RangeError} If an option has an impossible value.
    */
-  stop(): Promise<Summary> {
-    if (this.#state.phase === "new") {
-      this.#state = { phase: "ended", why: "the pool is stopped", cause: undefined };
-      this.#events.close();
-      this.#ended.resolve(this.#summary());
-    } else if (this.#state.phase === "running") {
-      void this.#stop("the pool is stopped", undefined);
-    }
-    return this.#ended.promise;
+  stop(options?: StopOptions): Promise<Summary> {
+    return this.#pool.stop(options);
+  }
+
+  /**
+   * Cancels what waits, and lives on: nothing that was pushed before begins any more. What is queued, waits for its next
+   * attempt, or was handed to a worker that has not begun it is `cancelled`. What runs goes on, but is not tried again;
+   * a process that was sent a task counts as having begun it. A `map` goes on with its next inputs.
+   *
+   * Works at any time, also while the pool stops; where nothing waits it does nothing.
+   *
+   * @example Usage
+   * ```ts
+   * import { InfoTask, MultiProcess } from "@cm/multiprocess";
+   * import { assertEquals, assertInstanceOf } from "@std/assert";
+   *
+   * await using mp = new MultiProcess(1);
+   * await mp.start();
+   * const nap = "data:text/javascript,export const runnable = (ms) => new Promise((end) => setTimeout(end, ms, ms))";
+   * const first = mp.run(new InfoTask(nap, 10_000, 500));
+   * while ((await mp.stats()).running === 0);
+   * const second = mp.push(new InfoTask(nap, 10_000, 1));
+   *
+   * assertEquals(await mp.cancelWaiting(new Error("The user left")), 1);
+   * const outcome = await second;
+   * assertEquals(outcome.status, "cancelled");
+   * assertInstanceOf(outcome.status === "cancelled" && outcome.error.cause, Error);
+   * assertEquals(await first, 500);
+   * assertEquals(await mp.run(new InfoTask(nap, 10_000, 2)), 2);
+   * ```
+   *
+   * @param reason The `cause` of the `TaskCancelledError` that they get.
+   * @returns Resolves with how many were cancelled, when they have their outcomes.
+   */
+  cancelWaiting(reason?: unknown): Promise<number> {
+    return this.#pool.cancelWaiting(reason);
   }
 
   /**
    * Ends everything now: queued and running tasks get `cancelled`, workers are killed.
    *
    * @param reason The `cause` of the `TaskCancelledError` that the tasks get.
-   * @returns Resolves within a second (later where very many tasks wait: each gets an error) with what the pool
-   * did in its life.
+   * @returns Resolves within a second, also with a million tasks pushed, with what the pool did in its life. Later where
+   * very many of them were pushed by `run`, or with options: each of those needs an error at once.
    */
   terminate(reason?: unknown): Promise<Summary> {
-    const { phase } = this.#state;
-    if (phase === "new") return this.stop();
-    if (phase === "running" || phase === "stopping") void this.#terminate(reason);
-    return this.#ended.promise;
+    return this.#pool.terminate(reason);
   }
 
   /** {@linkcode MultiProcess.stop}, for `await using`. */
@@ -305,384 +434,6 @@ export class MultiProcess implements AsyncDisposable {
    * @returns Events as they come.
    */
   events(): AsyncIterableIterator<PoolEvent> {
-    return this.#events.watch();
+    return this.#pool.events();
   }
-
-  // Pushing
-
-  /** Whether the task may be pushed, and how. */
-  #admit(task: InfoTask, options: unknown): CheckedPushOptions | undefined {
-    if (this.#state.phase !== "running") throw this.#refusal("Cannot push a task");
-    if (!(task instanceof InfoTask)) {
-      throw new TypeError(`Cannot push a task: it must be an InfoTask, received ${show(task)}`);
-    }
-    const checked = options === undefined ? undefined : readPushOptions(options);
-    if (this.#free() <= 0) {
-      throw new QueueFullError(
-        `Cannot push a task: the queue is full (maxQueue: ${this.#options.maxQueue}); await room() before`,
-      );
-    }
-    return checked;
-  }
-
-  #send(
-    task: InfoTask,
-    options: CheckedPushOptions | undefined,
-    resolve: Resolve,
-    wantsValue: boolean,
-  ): void {
-    const id = ++this.#pushed;
-    this.#rooms.taken();
-    const extras: Extras | undefined = options && { options, release: undefined };
-    this.#pending.set(id, task, extras, resolve, wantsValue);
-    if (this.#events.watched) this.#events.emit({ type: "pushed", at: now(), taskId: id });
-    const signal = options?.signal;
-    if (signal?.aborted) {
-      this.#settleHere(id, "cancelled", cancelled(id, task, signal.reason));
-      return;
-    }
-    try {
-      this.#client!.push(id, task, options, options?.retry ?? this.#options.retry);
-    } catch (thrown) {
-      this.#settleHere(id, "failed", thrown as Error);
-      return;
-    }
-    if (signal !== undefined) {
-      const abort = () => this.#client?.post({ type: "cancel", id });
-      signal.addEventListener("abort", abort, { once: true });
-      extras!.release = () => signal.removeEventListener("abort", abort);
-    }
-  }
-
-  /** How many more tasks the queue takes. */
-  #free(): number {
-    return this.#options.maxQueue - (this.#pending.size - this.#options.size);
-  }
-
-  #refusal(what: string): PoolStateError {
-    if (!("why" in this.#state)) {
-      return new PoolStateError(`${what}: the pool is not started; call start() first`);
-    }
-    const { why, cause } = this.#state;
-    return new PoolStateError(`${what}: ${why}`, cause === undefined ? {} : { cause });
-  }
-
-  // Outcomes
-
-  #settle(outcome: Outcome, pending: Pending, callbacks: number | undefined): void {
-    pending.extras?.release?.();
-    if (this.#events.watched) {
-      const { taskId, workerId, status, attempts, ranMs } = outcome;
-      this.#events.emit({ type: "settled", at: now(), taskId, workerId, status, attempts, ranMs });
-    }
-    this.#counts[outcome.status]++;
-    const firing = this.#callbacks.fire(outcome, pending.extras?.options, callbacks);
-    if (firing === undefined) pending.settle(outcome);
-    else void firing.then(() => pending.settle(outcome));
-    this.#afterSettling();
-  }
-
-  #afterSettling(): void {
-    if (this.#rooms.waiting) this.#rooms.wake();
-    if (this.#pending.size === 0) this.#drained?.resolve();
-  }
-
-  /** Settles a task that never got to a worker. In a later microtask: nobody expects a callback inside `push`. */
-  #settleHere(id: number, status: ErrorOutcome["status"], thrown: unknown): void {
-    queueMicrotask(() => {
-      const pending = this.#pending.take(id);
-      if (pending === undefined) return;
-      this.#settleUnrun(id, pending, status, withTask(thrown, pending.task));
-    });
-  }
-
-  /** Gives all pending tasks the same kind of end. */
-  #settleAll(status: ErrorOutcome["status"], errorOf: (id: number, pending: Pending) => Error): void {
-    for (const id of this.#pending.ids()) {
-      // A callback of one before it may have had it settled.
-      const pending = this.#pending.take(id);
-      if (pending !== undefined) this.#settleUnrun(id, pending, status, errorOf(id, pending));
-    }
-  }
-
-  #settleUnrun(id: number, pending: Pending, status: ErrorOutcome["status"], error: Error): void {
-    this.#settle({ status, error, ...neverRan(pending.task, id) }, pending, undefined);
-  }
-
-  #onOutcome(data: OutcomeData): void {
-    const pending = this.#pending.take(data.id);
-    // A late reply: the task was settled when the pool was terminated.
-    if (pending === undefined) return;
-    const { task } = pending;
-    const facts = {
-      task,
-      taskId: data.id,
-      workerId: data.worker,
-      attempts: data.attempts,
-      waitedMs: data.waitedMs,
-      ranMs: data.ranMs,
-    };
-    const outcome: Outcome = data.status === "ok"
-      ? { status: "ok", value: data.value, ...facts }
-      : { status: data.status, error: errorOf(data, task, this.#cancelReason(pending)), ...facts };
-    this.#settle(outcome, pending, data.callbacks);
-  }
-
-  /** Why a task was cancelled, if it was: its own signal comes first. */
-  #cancelReason({ extras }: Pending): unknown {
-    const signal = extras?.options.signal;
-    if (signal?.aborted) return signal.reason;
-    return this.#state.phase === "terminating" ? this.#state.cause : undefined;
-  }
-
-  #onMessage(message: Exclude<ToEntry, ArrayBuffer | { type: "outcome" | "told" }>): void {
-    switch (message.type) {
-      case "ready":
-        this.#warm = true;
-        this.#started.resolve(this);
-        return;
-      case "broken":
-        return this.#break(rebuildError(message.error), message.message);
-      case "inspected":
-        for (const [specifier, inspection] of this.#inspections) {
-          if (this.#client!.module(specifier) !== message.module) continue;
-          this.#inspections.delete(specifier);
-          inspection.resolve(message.callbacks);
-        }
-        return;
-      case "progress":
-        return this.#onProgress(message.id, message.value, message.pull);
-      case "events":
-        for (const event of message.events) this.#events.emit(event);
-        return;
-      case "stats":
-        this.#requests.get(message.request)?.(message.stats);
-        this.#requests.delete(message.request);
-        return;
-      case "closed":
-        this.#lastStats = message.stats;
-        return;
-      default:
-        message satisfies never;
-    }
-  }
-
-  #onProgress(id: number, value: unknown, pull: boolean): void {
-    const pending = this.#pending.get(id);
-    if (pending === undefined) return;
-    if (this.#events.watched) this.#events.emit({ type: "progress", at: now(), taskId: id, value });
-    const onProgress = pending.extras?.options.onProgress;
-    const taking = onProgress && this.#callbacks.progress(onProgress, value, pending.task, id);
-    if (!pull) return;
-    // A generator waits for who takes its values.
-    const resume = () => this.#client?.post({ type: "resume", id });
-    if (taking === undefined) resume();
-    else void taking.then(resume);
-  }
-
-  /** Which callbacks a module has that no worker has loaded: one is asked to. */
-  #inspect(specifier: string): Promise<number> {
-    // Too late to ask, and the entry does not load what nobody has vouched for.
-    if (this.#client === undefined || this.#state.phase === "terminating") return Promise.resolve(0);
-    let inspection = this.#inspections.get(specifier);
-    if (inspection === undefined) {
-      this.#inspections.set(specifier, inspection = Promise.withResolvers());
-      const module = this.#client.module(specifier);
-      this.#client.post({ type: "inspect", module });
-    }
-    return inspection.promise;
-  }
-
-  // The life of the pool
-
-  /** Starts a dispatcher. If that is not possible, the pool ends. */
-  #connect(): void {
-    try {
-      this.#client = this.#createClient();
-      if (this.#events.watched) this.#client.post({ type: "watch-events", on: true });
-    } catch (error) {
-      this.#fail(`the pool could not be started: ${(error as Error).message}`, error, error);
-    }
-  }
-
-  #createClient(): DispatcherClient {
-    const options = this.#options;
-    const isolation = chooseIsolation(options.isolation, options.name);
-    const client: DispatcherClient = new DispatcherClient(
-      {
-        name: options.name,
-        size: options.size,
-        minSize: options.minSize,
-        idleTimeout: options.idleTimeout,
-        spares: options.spares,
-        isolation,
-        maxTasksPerWorker: options.maxTasksPerWorker,
-        initializer: options.initializer,
-        loadTimeout: options.loadTimeout,
-        killGrace: options.killGrace,
-        maxZombies: options.maxZombies,
-        restarts: options.maxRestarts,
-        memoryLimit: options.memoryLimit,
-        permissions: isolation === "process" ? childPermissions(options.permissions) : undefined,
-        config: isolation === "process" ? findConfig() : undefined,
-      },
-      options.name,
-      {
-        value: (taskId, workerId, attempts, callbacks, waitedMs, ranMs, value) => {
-          const pending = this.#pending.take(taskId);
-          if (pending === undefined) return;
-          const { task } = pending;
-          if (pending.wantsOnlyValue(callbacks) && !this.#events.watched) {
-            if (callbacks !== 0) this.#callbacks.learn(task.specifier, callbacks);
-            this.#counts.ok++;
-            pending.fulfil(value);
-            this.#afterSettling();
-            return;
-          }
-          const outcome = { status: "ok", value, task, taskId, workerId, attempts, waitedMs, ranMs } as const;
-          this.#settle(outcome, pending, callbacks);
-        },
-        outcome: (data) => this.#onOutcome(data),
-        message: (message) => this.#onMessage(message),
-        died: (error) => {
-          if (this.#client === client) this.#onDeath(error);
-        },
-      },
-    );
-    return client;
-  }
-
-  /** Ends the dispatcher, and answers whoever waits for it. */
-  #disconnect(): void {
-    const client = this.#client;
-    this.#client = undefined;
-    if (client !== undefined) this.#closing = Promise.all([this.#closing, client.end()]);
-    for (const inspection of this.#inspections.values()) inspection.resolve(0);
-    this.#inspections.clear();
-    for (const resolve of this.#requests.values()) resolve(this.#lastStats);
-    this.#requests.clear();
-  }
-
-  /** Goes on only while nobody takes over: `terminate()` may. */
-  async #stop(why: string, cause: unknown): Promise<void> {
-    const ending: Ending = { phase: "stopping", why, cause };
-    this.#state = ending;
-    this.#refuseRooms();
-    await this.#settled();
-    const { callbackTimeout } = this.#options;
-    const idle = Promise.race([this.#callbacks.idle(), this.#ended.promise]);
-    if (callbackTimeout === Infinity) await idle;
-    else await within(idle, callbackTimeout);
-    if (this.#state !== ending) return;
-    await within(this.#client?.stop(), STOP_MS);
-    if (this.#state === ending) this.#end(ending);
-  }
-
-  async #terminate(reason: unknown): Promise<void> {
-    const since = performance.now();
-    const ending: Ending = { phase: "terminating", why: "the pool is terminated", cause: reason };
-    this.#state = ending;
-    this.#refuseRooms();
-    const client = this.#client;
-    await within(client?.terminate(), TELL_MS);
-    this.#callbacks.orphan();
-    this.#settleAll("cancelled", (id, pending) => cancelled(id, pending.task, this.#cancelReason(pending)));
-    const left = Math.max(0, TERMINATE_MS - (performance.now() - since));
-    await within(Promise.all([client?.closed, this.#callbacks.idle()]), left);
-    this.#end(ending);
-  }
-
-  async #settled(): Promise<void> {
-    if (this.#pending.size === 0) return;
-    this.#drained = Promise.withResolvers();
-    await this.#drained.promise;
-  }
-
-  #end({ why, cause }: Ending): void {
-    this.#state = { phase: "ended", why, cause };
-    this.#disconnect();
-    // Only if it never was warm.
-    this.#started.reject(this.#refusal("Cannot start the pool"));
-    this.#callbacks.close();
-    this.#events.close();
-    void this.#closing.then(() => this.#ended.resolve(this.#summary()));
-  }
-
-  /** The pool cannot start. */
-  #break(cause: Error, message: string): void {
-    this.#fail(`the pool could not be started: a worker ${message}`, cause, cause);
-    this.#crashAll(`its worker ${message}`, "error", cause);
-  }
-
-  /** The pool cannot go on: it ends, and nothing runs any more. What is pending is still to be settled. */
-  #fail(why: string, cause: unknown, startError?: unknown): void {
-    if (this.#state.phase === "running") void this.#stop(why, cause);
-    this.#started.reject(startError ?? new PoolStateError(`Cannot start the pool: ${why}`, { cause }));
-    this.#disconnect();
-  }
-
-  #crashAll(message: string, reason: "error" | "dispatcher", cause: unknown): void {
-    this.#settleAll("crashed", (id, { task }) => {
-      const what = `Task ${id} (${shortName(task)}) crashed: ${message}`;
-      return new WorkerCrashError(what, reason, null, { task, cause });
-    });
-  }
-
-  /** What was under way is lost; what comes goes to a new dispatcher. */
-  #onDeath(error: unknown): void {
-    const how = this.#warm ? "died" : "could not be started";
-    const message = `dispatcher ${how}: ${error instanceof Error ? error.message : String(error)}`;
-    const now = performance.now();
-    this.#deaths = [...this.#deaths.filter((at) => now - at < 60_000), now];
-    if (this.#state.phase === "running" && this.#warm && this.#deaths.length <= MAX_DISPATCHER_RESTARTS) {
-      this.#disconnect();
-      this.#connect();
-    } else {
-      this.#fail(`the pool's ${message}`, error);
-    }
-    this.#crashAll(`the ${message}`, "dispatcher", error);
-  }
-
-  #refuseRooms(): void {
-    this.#rooms.refuse(() => this.#refusal("Cannot wait for room"));
-  }
-
-  #summary(): Summary {
-    const { ok, failed, crashed, cancelled } = this.#counts;
-    return {
-      pushed: this.#pushed,
-      ok,
-      failed,
-      timedOut: this.#counts["timed-out"],
-      crashed,
-      cancelled,
-      callbackErrors: this.#callbacks.errors,
-      elapsedMs: this.#startedAt === 0 ? 0 : performance.now() - this.#startedAt,
-    };
-  }
-}
-
-// One function for all promises: a closure for each push would be one more thing to collect.
-let kept: Resolve | undefined;
-const keepResolve = (resolve: Resolve): void => void (kept = resolve);
-
-/** What was kept just now; kept any longer it would keep the promise, and its value, alive. */
-function takeResolve(): Resolve {
-  const resolve = kept!;
-  kept = undefined;
-  return resolve;
-}
-
-function emptyStats(): StatsData {
-  return {
-    workers: { starting: 0, idle: 0, busy: 0, stopping: 0 },
-    queued: 0,
-    running: 0,
-    zombies: 0,
-    spawned: 0,
-    killed: 0,
-    ended: { asked: 0, interrupted: 0 },
-    waitedMs: { p50: 0, p99: 0, max: 0 },
-    ranMs: { p50: 0, p99: 0, max: 0 },
-  };
 }

@@ -1,11 +1,10 @@
-import { type InfoTask, MAX_DELAY, resolveSpecifier, show } from "./info_task.ts";
+import type { InfoTask } from "./info_task.ts";
 import type { Outcome } from "./outcome.ts";
-import type { RetryData } from "./wire/protocol.ts";
-import { NAMES as PERMISSIONS } from "./runtime/permissions.ts";
+import type { Permissions } from "./permissions.ts";
 
 /**
- * How to run a task again that did not return: the names and the back-off of `RetryOptions` of `@std/async`, and
- * which statuses are tried again. Waiting for the next attempt holds no worker.
+ * How a task that did not return is run again: the names and the back-off of `RetryOptions` of `@std/async`, and the
+ * statuses after which it is tried again. Waiting for the next attempt holds no worker.
  */
 export interface RetryOptions {
   /** How often the task is run at most, the first run included. Default 5. */
@@ -14,12 +13,37 @@ export interface RetryOptions {
   minTimeout?: number | undefined;
   /** Milliseconds between two attempts at most. Default 60 000. */
   maxTimeout?: number | undefined;
-  /** What the wait grows by with each attempt. Default 2. */
+  /** The factor by which the wait grows with each attempt. Default 2. */
   multiplier?: number | undefined;
   /** The share of each wait that is left to chance, from 0 to 1. Default 1. */
   jitter?: number | undefined;
-  /** What is tried again. Default `["failed", "crashed"]`. */
+  /** The statuses after which the task is tried again. Default `["failed", "crashed"]`. */
   on?: readonly ("failed" | "crashed" | "timed-out")[] | undefined;
+}
+
+/**
+ * The module that prepares workers, and what its `initialize()` is given: a value that can be cloned, as it is when the
+ * pool is created.
+ *
+ * @example Usage
+ * ```ts
+ * import { InfoTask, MultiProcess } from "@cm/multiprocess";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // Opens its database once for each worker, say.
+ * const module = "data:text/javascript,export const initialize = (data) => globalThis.database = data.url";
+ * await using mp = new MultiProcess({ size: 1, initializer: { module, data: { url: "db://main" } } });
+ * await mp.start();
+ *
+ * const task = "data:text/javascript,export const runnable = () => globalThis.database";
+ * assertEquals(await mp.run(new InfoTask(task, 5_000)), "db://main");
+ * ```
+ */
+export interface Initializer {
+  /** The module, as a task's is given. */
+  module: string | URL;
+  /** What its `initialize` is called with. */
+  data?: unknown;
 }
 
 /** What a pool is made of. Every option has a default. */
@@ -30,50 +54,215 @@ export interface MultiProcessOptions {
   minSize?: number | undefined;
   /** Milliseconds until an idle worker beyond `minSize` is ended. Default 10 000. */
   idleTimeout?: number | undefined;
-  /** Warm workers beyond `size`, each ready to take over at once when a worker is stopped. Default 1. */
-  spares?: number | undefined;
+  /**
+   * Warm workers beyond `size`, each ready to take over at once when a worker is stopped. `"auto"`, the default: one,
+   * and while tasks hang as many as are stopped within the time that a start takes, up to `maxSpares`; ten seconds after
+   * the last of them one again. A thread takes about 7 MiB of memory, a process 45.
+   */
+  spares?: number | "auto" | undefined;
+  /**
+   * How many spares there are at most with `spares: "auto"`. Default: for threads eight a core, but no more than 32; for
+   * processes two a core, but no more than 8.
+   */
+  maxSpares?: number | undefined;
   /**
    * What a worker is. `"thread"`: fast, shares memory. `"process"`: slower, can always be killed, contains native
    * crashes and exhausted memory, and can be given fewer permissions; needs `--allow-run`. `"auto"`, the default:
    * threads where the runtime can stop them (Deno 2.9.4 and later), else processes where they may be started.
+   * `"cell"`: threads in one child process, which another takes over from: see below.
+   *
+   * Not every thread can be stopped. Where processes may be started (`--allow-run`, `--allow-env`), `"auto"` learns: a
+   * module of which a thread could not be stopped, or that took its process along, runs in processes from then on. It
+   * says so on stderr and in `Stats.inProcesses`.
+   *
+   * What is the whole program's, a task in a thread cannot change: `Deno.chdir()`, `Deno.umask(mask)` and
+   * `Deno.addSignalListener()` throw `Deno.errors.NotSupported`, and listeners of `process.on("SIGTERM")` hear nothing. Its
+   * environment is the program's own. In a process all of these are the worker's own. In both, stdin is at its end.
+   *
+   * A task sees the same names, arguments, environment and flags in both; for flags in processes the program needs Linux,
+   * and `--allow-all` or `--allow-run`. Where the program prints into a pipe, what tasks in processes print passes
+   * through the pool, in whole lines, and may come a moment after their outcome; `stop()` waits for it.
+   *
+   * A **cell** is a child process that holds all workers of the pool, as threads. Nothing that a task does harms the
+   * program: a thread that cannot be stopped, and a crash of the runtime, cost the cell and not the program, and the next
+   * cell takes over. Tasks are `crashed` that ran in a cell that crashed, or had just run there and their outcomes not left
+   * it yet; quick tasks (12 µs) also that were next, at most 7 for each worker. All others are run in the next cell, and
+   * none is run twice. In a cell with a thread that does not end, the tasks beside it run on, while the next has taken
+   * over: until they have ended, more than `size` tasks may run, and a `slot` be taken twice. From the first such event
+   * on, and for a minute after the last, a spare cell is kept. On a busy machine the outcome of a hang has been seen to
+   * come up to a second late.
+   *
+   * A cell is about as quick as threads, where values are small: they are copied, also those in `transfer`. What a process
+   * can have, a cell can: `permissions`, `cwd`, `v8Flags`, and a `memoryLimit`, where each thread has that much heap and
+   * all together that much for each of them. Needs Deno 2.9.4 or later, not on Windows, and `--allow-run`, `--allow-env`, `--allow-read`,
+   * `--allow-write` and `--allow-net`: for a socket and a file, both without a name once the cell is there.
    */
-  isolation?: "auto" | "thread" | "process" | undefined;
+  isolation?: "auto" | "thread" | "process" | "cell" | undefined;
+  /**
+   * Whether `start()` starts one worker on its own thread, which runs the first tasks until the pool has others. From
+   * Deno 2.9.1 on a worker that is started by another thread than the main one sleeps for half a second (seen up to
+   * 2.9.6), and all others are, so that no task needs the main thread to be watched, stopped or replaced.
+   *
+   * With it the first outcome is there after some 60 ms instead of 600. The price: `start()` keeps its thread for some
+   * 30 ms more; and a task that begins in that first half second, hangs, and whose thread of `start()` is blocked when
+   * its limit passes, is `timed-out` on time and its place is taken, but its worker uses a core until that thread's
+   * next turn. Where that cannot be had: `false`.
+   *
+   * On Node and Bun nothing sleeps; there the first task waits for one thread's start instead of two.
+   *
+   * It has no effect with processes, with an `initializer` (which would run once more), when the pool is started from a
+   * worker, and on Deno where workers do not sleep. It counts as none of the pool's workers. Default `true`.
+   */
+  bridge?: boolean | undefined;
   /** How many tasks may wait, beyond those that run, before `push` throws. Default `Infinity`. */
   maxQueue?: number | undefined;
   /** Runs after which a worker is replaced, between two tasks. Default `Infinity`. */
   maxTasksPerWorker?: number | undefined;
+  /**
+   * MiB of memory from which on a worker is replaced by a new one, between two tasks and without a gap: for what leaks.
+   * Looked at after a task, a few times a second at most. A thread counts its heap and buffers, a process all its memory;
+   * garbage that is not collected yet counts too. Default: no bound. See also `memoryLimit`, which ends a task.
+   */
+  maxMemoryBeforeRecycle?: number | undefined;
   /** How tasks that did not return are tried again, unless the push says otherwise. Default: they are not. */
   retry?: RetryOptions | undefined;
   /**
    * A module that every worker imports before its first task. Its `initialize()` and, when a worker ends cleanly, its
-   * `dispose()` are called and awaited, where it exports them. If it throws, the pool cannot start.
+   * `dispose()` are called and awaited, where it exports them. If it throws, the pool cannot start. What it changes of
+   * the globals is meant for all tasks; a task module that does so while it is loaded has workers of its own.
    */
-  initializer?: string | URL | undefined;
-  /** Milliseconds that loading a task's module may take, and running the `initializer`, times the workers a core. Default 10 000. */
+  initializer?: string | URL | Initializer | undefined;
+  /**
+   * The environment variables of tasks: `"inherit"`, those of the program; `"none"`; the names of some of them, as they
+   * are when the pool is created; or an object of all there are to be. Default `"inherit"`.
+   *
+   * In a thread it is what `Deno.env` and `process.env` tell, and changing it changes nothing for others; code can still
+   * find a way to those of the program, for one by starting a process. In a process there are no others.
+   */
+  env?: "inherit" | "none" | readonly string[] | Readonly<Record<string, string>> | undefined;
+  /** `Deno.args` and `process.argv.slice(2)` of tasks. Default: `Deno.args` of the program, and nothing. */
+  argv?: readonly string[] | undefined;
+  /**
+   * What becomes of what tasks print by `console`, `Deno.stdout`, `process.stdout` and their like for errors.
+   * `"inherit"`, the default: it goes where the program prints. `"capture"`: it is told with the outcome, and as `output`
+   * of `events()`. `"ignore"`: nothing. What a task's module prints while it is loaded is that of the task which had it
+   * loaded; what native code and processes that tasks start print is not captured, and ignored in processes only.
+   *
+   * @example Usage
+   * ```ts
+   * import { InfoTask, MultiProcess } from "@cm/multiprocess";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using mp = new MultiProcess({ size: 1, output: "capture" });
+   * mp.start();
+   * const task = "data:text/javascript,export const runnable = () => { console.log('step', 1); while (true); }";
+   * const outcome = await mp.push(new InfoTask(task, 200));
+   * assertEquals([outcome.status, outcome.output], ["timed-out", "step 1\n"]);
+   * ```
+   */
+  output?: "inherit" | "capture" | "ignore" | undefined;
+  /** The working directory of tasks. Needs processes. Default: that of the program. */
+  cwd?: string | URL | undefined;
+  /**
+   * Flags for V8, such as `["--expose-gc", "--stack-size=2000"]`, beside those that the program was started with. Needs
+   * processes.
+   */
+  v8Flags?: readonly string[] | undefined;
+  /**
+   * Milliseconds that loading a task's module may take. Running the `initializer` may take as long, times the number of
+   * workers per core. Default 10 000.
+   */
   loadTimeout?: number | undefined;
-  /** MiB of memory that a worker may use. Default: what the runtime allows. */
+  /**
+   * MiB of memory that a worker may use. In a thread only the heap counts, not the buffers, and on Node one that takes
+   * more can end the whole process: with `isolation: "auto"` tasks then run in processes, where those may be started.
+   * Default: what the runtime allows.
+   */
   memoryLimit?: number | undefined;
-  /** What tasks may do, never more than the process itself. Needs processes. Default: what the process may. */
-  permissions?: Deno.PermissionOptions | undefined;
+  /**
+   * What tasks may do, never more than the process itself; they may read the files of their module all the same. Needs
+   * processes. Default: what the process may. A new module with files outside the folders that `read` names costs all workers:
+   * name its folder where new ones come often. Deno has no way to name a path with a comma: such an item is a
+   * `RangeError`, and a task whose module has such a file cannot be loaded. Only on Deno: Node cannot deny all of them, so
+   * there all but `"inherit"` is a `TypeError`.
+   */
+  permissions?: Permissions | undefined;
   /** Milliseconds that `stop()` waits for callbacks. Default `Infinity`. */
   callbackTimeout?: number | undefined;
   /**
-   * Called with what a callback threw; may be async. Default: one line on stderr. Where an `onProgress` threw, the task
-   * has no outcome yet: then it is a `failed` one whose error says so.
+   * Milliseconds that the initializer's `dispose()` may take when a worker ends cleanly: at `stop()`, after
+   * `idleTimeout` or `maxTasksPerWorker`. Past it the worker is ended, and a line on stderr says so. `terminate()` does
+   * not wait. Default 5 000.
+   */
+  disposeTimeout?: number | undefined;
+  /**
+   * Called with what a callback threw; may be async. Default: one line on stderr. If an `onProgress` threw, the
+   * task has no outcome yet: `outcome` is then a `failed` one whose error says so.
    */
   onCallbackError?: ((error: unknown, outcome: Outcome) => unknown) | undefined;
   /** Shown in messages. Default `"multiprocess"`. */
   name?: string | undefined;
-  /** Milliseconds that a stopped worker has to end by itself before it is interrupted. Default 300. */
+  /**
+   * Milliseconds that a stopped worker has to end by itself before it is interrupted. Default 300; 0 on Node, where that
+   * harms nobody else.
+   */
   killGrace?: number | undefined;
-  /** Stopped workers that are known not to have ended, beyond which no new ones are started. Default: `size` + 4. */
+  /**
+   * Milliseconds that a task has to let go of its worker when it is cancelled while it runs. Its own `signal` aborts, and
+   * a generator is ended at its next `yield`; one that ends within the grace, whatever it returns or throws, keeps its
+   * worker, which is stopped otherwise. The outcome is `cancelled` at once all the same, and nothing is heard of the task
+   * after it. A spare takes over meanwhile. Default 0: the worker is stopped.
+   *
+   * @example A task that only waits costs no worker
+   * ```ts
+   * import { InfoTask, MultiProcess } from "@cm/multiprocess";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using mp = new MultiProcess({ size: 1, cancelGrace: 5_000 });
+   * await mp.start();
+   * const wait = `data:text/javascript,export function runnable() {
+   *   return new Promise((resolve) => this.signal.addEventListener("abort", resolve));
+   * }`;
+   * const controller = new AbortController();
+   * const outcome = mp.push(new InfoTask(wait, 60_000), { signal: controller.signal });
+   * while ((await mp.stats()).running === 0);
+   * controller.abort();
+   * assertEquals((await outcome).status, "cancelled");
+   * while ((await mp.stats()).workers.stopping > 0);
+   * assertEquals((await mp.stats()).killed, 0);
+   * ```
+   */
+  cancelGrace?: number | undefined;
+  /**
+   * The same at the time limit: the outcome is `timed-out` on time, and a task that lets go of its worker within the grace
+   * keeps it. Default 0.
+   */
+  timeoutGrace?: number | undefined;
+  /**
+   * How many stopped workers may refuse to end; beyond that no threads are started. Tasks that wait are run by processes
+   * with `isolation: "auto"`, where those may be started; otherwise they wait for one of the stopped workers to end, for
+   * up to a minute, and are `crashed` then. Default: `size` + 4.
+   */
   maxZombies?: number | undefined;
-  /** Restarts a second, beyond a burst of three, of workers that ended without being told to. Default: `size`. */
+  /**
+   * How many workers that ended without being told to are replaced in a second, beyond a burst of three. Default: `size`.
+   */
   maxRestarts?: number | undefined;
 }
 
-/** How one task is run. */
-export interface PushOptions<R = unknown> {
+/** How a pool is stopped. */
+export interface StopOptions {
+  /**
+   * What becomes of tasks that no worker has begun. `"run"`, the default: they are run. `"cancel"`: they are
+   * `cancelled`, as by `cancelWaiting`, and what runs goes on to its end.
+   */
+  waiting?: "run" | "cancel" | undefined;
+  /** The `cause` of the `TaskCancelledError` that those get. */
+  reason?: unknown;
+}
+
+/** How one task is run. `R` is its value, `P` what it reports as progress. */
+export interface PushOptions<R = unknown, P = unknown> {
   /** Called with the value instead of the module's `callback`. */
   callback?: ((value: R, outcome: Outcome<R>) => unknown) | undefined;
   /** Called with the error instead of the module's `errorCallback`. */
@@ -86,302 +275,33 @@ export interface PushOptions<R = unknown> {
   retry?: RetryOptions | undefined;
   /** Milliseconds of running after which the task's `signal` aborts, so that it can finish cleanly. */
   softTimeout?: number | undefined;
+  /** How long it may take to let go of its worker when it is cancelled. Default: the pool's `cancelGrace`. */
+  cancelGrace?: number | undefined;
+  /** How long it may take to let go of its worker at its limit. Default: the pool's `timeoutGrace`. */
+  timeoutGrace?: number | undefined;
   /** Buffers among the arguments that are moved, not copied. */
   transfer?: ArrayBuffer[] | undefined;
-  /** Called with every progress the task reports. */
-  onProgress?: ((value: unknown, task: InfoTask) => unknown) | undefined;
+  /** Called with everything the task reports as progress: what its generator yields, or it gives to `progress()`. */
+  onProgress?: ((value: P, task: InfoTask) => unknown) | undefined;
+  /** What the task is called in messages and events. Default: the end of its specifier, or its inline function's name. */
+  label?: string | undefined;
 }
 
-/** How a whole sequence of tasks is run. Without `transfer`: a buffer could be moved only once. */
-export interface MapOptions<R = unknown> extends Omit<PushOptions<R>, "transfer"> {
+/** How a whole sequence of tasks is run. `R` is the value of each, `I` its input, `P` what it reports as progress. */
+export interface MapOptions<R = unknown, I = unknown, P = unknown>
+  extends Omit<PushOptions<R, P>, "transfer" | "label"> {
   /** Outcomes in the order of the inputs; `false`: as they complete. Default `true`. */
   ordered?: boolean | undefined;
-  /** How many tasks are in flight at most. Default: twice the pool's size. */
+  /** How many tasks are in flight at most. Default: twice the pool's size, 64 for a `Fleet`. */
   concurrency?: number | undefined;
+  /** Names the buffers among the arguments of an input's task that are moved, not copied. */
+  transfer?: ((input: I) => ArrayBuffer[]) | undefined;
+  /** What the tasks are called in messages and events, or what the task of an input is. */
+  label?: string | ((input: I, index: number) => string) | undefined;
 }
 
-type Complete<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
-
-/** The options of a pool, complete. */
-export interface PoolOptions extends
-  Complete<
-    Omit<MultiProcessOptions, "retry" | "initializer" | "memoryLimit" | "permissions" | "onCallbackError">
-  > {
-  retry: RetryData | undefined;
-  /** Resolved. */
-  initializer: string | undefined;
-  memoryLimit: number | undefined;
-  permissions: Deno.PermissionOptions | undefined;
-  onCallbackError: ((error: unknown, outcome: Outcome) => unknown) | undefined;
-}
-
-/** What a value must be: throws the fitting error where it is not. */
-type Check = (value: unknown, what: string) => void;
-
-const integer = (min: number, infinite = false): Check => (value, what) => {
-  number(value, what);
-  if (infinite && value === Infinity) return;
-  if (!Number.isSafeInteger(value) || value as number < min) {
-    throw new RangeError(
-      `${what} must be an integer of at least ${min}${infinite ? ", or Infinity" : ""}, received ${value}`,
-    );
-  }
-};
-
-const milliseconds = (infinite: boolean): Check => (value, what) => {
-  number(value, what);
-  const ms = value as number;
-  if (infinite && ms === Infinity) return;
-  if (!(ms >= 0 && ms <= MAX_DELAY)) {
-    throw new RangeError(
-      `${what} must be at least 0 and less than 2^31 milliseconds${
-        infinite ? ", or Infinity" : ""
-      }, received ${ms}`,
-    );
-  }
-};
-
-const positive: Check = (value, what) => {
-  number(value, what);
-  if (!(value as number > 0 && value as number < Infinity)) {
-    throw new RangeError(`${what} must be a finite number above 0, received ${value}`);
-  }
-};
-
-const finite: Check = (value, what) => {
-  number(value, what);
-  if (!Number.isFinite(value)) throw new RangeError(`${what} must be a finite number, received ${value}`);
-};
-
-const callable: Check = (value, what) => {
-  if (typeof value !== "function") throw new TypeError(`${what} must be a function, received ${show(value)}`);
-};
-
-const text: Check = (value, what) => {
-  if (typeof value !== "string") throw new TypeError(`${what} must be a string, received ${show(value)}`);
-};
-
-const boolean: Check = (value, what) => {
-  if (typeof value !== "boolean") throw new TypeError(`${what} must be a boolean, received ${show(value)}`);
-};
-
-const specifier: Check = (value, what) => {
-  if (typeof value !== "string" && !(value instanceof URL)) {
-    throw new TypeError(`${what} must be a string or a URL, received ${show(value)}`);
-  }
-};
-
-const oneOf = (...values: string[]): Check => (value, what) => {
-  text(value, what);
-  if (!values.includes(value as string)) {
-    throw new RangeError(`${what} must be one of ${values.map(show).join(", ")}, received ${show(value)}`);
-  }
-};
-
-const signal: Check = (value, what) => {
-  if (!(value instanceof AbortSignal)) {
-    throw new TypeError(`${what} must be an AbortSignal, received ${show(value)}`);
-  }
-};
-
-const buffers: Check = (value, what) => {
-  if (!Array.isArray(value)) {
-    throw new TypeError(`${what} must be an array of ArrayBuffers, received ${show(value)}`);
-  }
-  for (const [i, item] of value.entries()) {
-    if (item instanceof ArrayBuffer) continue;
-    const hint = ArrayBuffer.isView(item) ? `a ${item.constructor.name}; name its .buffer` : show(item);
-    throw new TypeError(`${what} must be an array of ArrayBuffers, received as item ${i + 1} ${hint}`);
-  }
-};
-
-const permissionSet: Check = (value, what) => {
-  if (value === "none" || value === "inherit") return;
-  if (!isRecord(value)) {
-    throw new TypeError(
-      `${what} must be "none", "inherit" or an object such as { net: true }, received ${show(value)}`,
-    );
-  }
-  for (const [name, wanted] of Object.entries(value)) {
-    if (!(PERMISSIONS as readonly string[]).includes(name)) {
-      throw new TypeError(
-        `${what}: unknown permission ${JSON.stringify(name)}; known are ${PERMISSIONS.join(", ")}`,
-      );
-    }
-    if (wanted === undefined || typeof wanted === "boolean" || wanted === "inherit") continue;
-    if (Array.isArray(wanted) && wanted.every((item) => typeof item === "string" || item instanceof URL)) {
-      continue;
-    }
-    throw new TypeError(
-      `${what}: "${name}" must be true, false, "inherit" or an array of strings, received ${show(wanted)}`,
-    );
-  }
-};
-
-const retryOptions: Check = (value, what) => void readRetry(value, what);
-
-function number(value: unknown, what: string): void {
-  if (typeof value !== "number") throw new TypeError(`${what} must be a number, received ${show(value)}`);
-}
-
-const POOL: Record<keyof MultiProcessOptions, Check> = {
-  size: integer(1),
-  minSize: integer(0),
-  idleTimeout: milliseconds(true),
-  spares: integer(0),
-  isolation: oneOf("auto", "thread", "process"),
-  maxQueue: integer(0, true),
-  maxTasksPerWorker: integer(1, true),
-  retry: retryOptions,
-  initializer: specifier,
-  loadTimeout: milliseconds(true),
-  memoryLimit: positive,
-  permissions: permissionSet,
-  callbackTimeout: milliseconds(true),
-  onCallbackError: callable,
-  name: text,
-  killGrace: milliseconds(false),
-  maxZombies: integer(1, true),
-  maxRestarts: positive,
-};
-
-const PUSH: Record<keyof PushOptions, Check> = {
-  callback: callable,
-  errorCallback: callable,
-  signal,
-  priority: finite,
-  retry: retryOptions,
-  softTimeout: milliseconds(false),
-  transfer: buffers,
-  onProgress: callable,
-};
-
-const { transfer: _, ...EACH } = PUSH;
-
-const MAP: Record<keyof MapOptions, Check> = { ...EACH, ordered: boolean, concurrency: integer(1) };
-
-const RETRY: Record<keyof RetryOptions, Check> = {
-  maxAttempts: integer(1),
-  minTimeout: milliseconds(false),
-  maxTimeout: milliseconds(false),
-  multiplier: positive,
-  jitter: finite,
-  on: (value, what) => {
-    const statuses = ["failed", "crashed", "timed-out"];
-    if (!Array.isArray(value)) throw new TypeError(`${what} must be an array, received ${show(value)}`);
-    for (const status of value) oneOf(...statuses)(status, `${what}: each`);
-  },
-};
-
-/** An object that may be options, a module too: no array, no date, nothing else of a kind of its own. */
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null &&
-    ["[object Object]", "[object Module]"].includes(Object.prototype.toString.call(value));
-}
-
-/** The own properties that are set, each checked; an unknown one is refused by name. */
-function read<T extends object>(
-  options: unknown,
-  checks: Record<keyof T & string, Check>,
-  what: string,
-  whole = `${what}: the options`,
-): Partial<T> {
-  if (!isRecord(options)) throw new TypeError(`${whole} must be a plain object, received ${show(options)}`);
-  const result: Record<string, unknown> = {};
-  for (const key of Object.keys(options)) {
-    if (!Object.hasOwn(checks, key)) {
-      const known = Object.keys(checks).join(", ");
-      throw new TypeError(`${what}: unknown option ${JSON.stringify(key)}; known are ${known}`);
-    }
-    const value = options[key];
-    if (value === undefined) continue;
-    checks[key as keyof T & string](value, `${what}: "${key}"`);
-    result[key] = value;
-  }
-  return result as Partial<T>;
-}
-
-/** Checks the argument of `new MultiProcess()` and fills in the defaults. */
-export function readPoolOptions(argument: unknown): PoolOptions {
-  const what = "Cannot create a pool";
-  if (typeof argument !== "object" || argument === null) {
-    if (argument === undefined) argument = {};
-    else {
-      integer(1)(argument, `${what}: the size`);
-      argument = { size: argument };
-    }
-  }
-  const given = read<MultiProcessOptions>(argument, POOL, what);
-  const size = given.size ?? navigator.hardwareConcurrency;
-  if (given.minSize !== undefined && given.minSize > size) {
-    throw new RangeError(`${what}: "minSize" must be at most "size", received ${given.minSize} and ${size}`);
-  }
-  if (given.permissions !== undefined && given.permissions !== "inherit" && given.isolation === "thread") {
-    throw new TypeError(
-      `${what}: "permissions" needs isolation: "process"; all threads of a process have its permissions`,
-    );
-  }
-  return {
-    size,
-    minSize: given.minSize ?? size,
-    idleTimeout: given.idleTimeout ?? 10_000,
-    spares: given.spares ?? 1,
-    // Only processes can be given less.
-    isolation: given.permissions === undefined || given.permissions === "inherit"
-      ? given.isolation ?? "auto"
-      : "process",
-    maxQueue: given.maxQueue ?? Infinity,
-    maxTasksPerWorker: given.maxTasksPerWorker ?? Infinity,
-    retry: given.retry && readRetry(given.retry, `${what}: "retry"`),
-    initializer: given.initializer === undefined
-      ? undefined
-      : resolveSpecifier(given.initializer, `${what}: "initializer"`),
-    loadTimeout: given.loadTimeout ?? 10_000,
-    memoryLimit: given.memoryLimit,
-    permissions: given.permissions,
-    callbackTimeout: given.callbackTimeout ?? Infinity,
-    onCallbackError: given.onCallbackError,
-    name: given.name ?? "multiprocess",
-    killGrace: given.killGrace ?? 300,
-    maxZombies: given.maxZombies ?? size + 4,
-    maxRestarts: given.maxRestarts ?? size,
-  };
-}
-
-/** Push options, checked. */
-export interface CheckedPushOptions extends Omit<PushOptions<never>, "retry"> {
-  retry?: RetryData;
-}
-
-/** Checks the options of `push` and `run`. */
-export function readPushOptions(options: unknown): CheckedPushOptions {
-  const { retry, ...rest } = read<PushOptions<never>>(options, PUSH, "Cannot push a task");
-  if (retry === undefined) return rest as CheckedPushOptions;
-  return { ...rest, retry: readRetry(retry, 'Cannot push a task: "retry"') } as CheckedPushOptions;
-}
-
-/** Checks the options of `map`. */
-export function readMapOptions(options: unknown): MapOptions {
-  return read<MapOptions>(options, MAP, "Cannot map");
-}
-
-function readRetry(options: unknown, what: string): RetryData {
-  const given = read<RetryOptions>(options, RETRY, what, what);
-  const retry: RetryData = {
-    maxAttempts: given.maxAttempts ?? 5,
-    minTimeout: given.minTimeout ?? 1_000,
-    maxTimeout: given.maxTimeout ?? Math.max(60_000, given.minTimeout ?? 0),
-    multiplier: given.multiplier ?? 2,
-    jitter: given.jitter ?? 1,
-    on: given.on ? [...given.on] : ["failed", "crashed"],
-  };
-  if (retry.minTimeout > retry.maxTimeout) {
-    throw new RangeError(
-      `${what}: "minTimeout" must be at most "maxTimeout", received ${retry.minTimeout} and ${retry.maxTimeout}`,
-    );
-  }
-  if (retry.jitter < 0 || retry.jitter > 1) {
-    throw new RangeError(`${what}: "jitter" must be from 0 to 1, received ${retry.jitter}`);
-  }
-  return retry;
+/** How a bound task is run each time. */
+export interface BindOptions<R = unknown, P = unknown> extends PushOptions<R, P> {
+  /** The time limit in milliseconds, more than 0 and less than 2³¹, or `Infinity` for none. */
+  timeout: number;
 }

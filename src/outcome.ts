@@ -3,7 +3,7 @@ import type { InfoTask } from "./info_task.ts";
 /** How a task ended. */
 export type Status = "ok" | "failed" | "timed-out" | "crashed" | "cancelled";
 
-/** What every outcome tells of its task. */
+/** What every outcome tells about its task. */
 export interface OutcomeFacts {
   /** The task that was pushed. */
   readonly task: InfoTask;
@@ -17,6 +17,11 @@ export interface OutcomeFacts {
   readonly waitedMs: number;
   /** Milliseconds the last run took; 0 for a task that never ran. */
   readonly ranMs: number;
+  /**
+   * What it printed in all its runs, the last 64 Ki characters of it, with `output: "capture"`. Not there if it printed
+   * nothing.
+   */
+  readonly output?: string;
 }
 
 /** The outcome of a task that returned. */
@@ -31,8 +36,8 @@ export interface OkOutcome<R = unknown> extends OutcomeFacts {
 export interface ErrorOutcome extends OutcomeFacts {
   /**
    * `"failed"`: it threw, or could not be loaded, or its arguments or its result could not be cloned.
-   * `"timed-out"`: it passed its time limit. `"crashed"`: its worker ended under it. `"cancelled"`: its signal
-   * aborted, or the pool was terminated.
+   * `"timed-out"`: it passed its time limit. `"crashed"`: its worker ended under it. `"cancelled"`: it was no longer
+   * wanted, see `TaskCancelledError`.
    */
   readonly status: "failed" | "timed-out" | "crashed" | "cancelled";
   /** What it threw, or one of the pool's own errors. Has `task`. */
@@ -41,6 +46,17 @@ export interface ErrorOutcome extends OutcomeFacts {
 
 /** The one result of a pushed task. */
 export type Outcome<R = unknown> = OkOutcome<R> | ErrorOutcome;
+
+/** What `map` tells of a task beside its outcome. */
+export interface MapFacts<I = unknown> {
+  /** The input that the task was made for. */
+  readonly input: I;
+  /** Which input it was; counts from 0. */
+  readonly index: number;
+}
+
+/** The outcome of one of the tasks of a `map`. */
+export type MapOutcome<R = unknown, I = unknown> = Outcome<R> & MapFacts<I>;
 
 /** What a pool did in its life, from `stop()` and `terminate()`. */
 export interface Summary {
@@ -62,7 +78,10 @@ export interface Summary {
   readonly elapsedMs: number;
 }
 
-/** Half of all values are at most `p50`, 99 % at most `p99`, none above `max`. Milliseconds. */
+/**
+ * Half of all values are at most `p50`, 99 % at most `p99`, none above `max`; they are `mean` on average, and differ from
+ * that by `stddev`. Milliseconds.
+ */
 export interface Percentiles {
   /** The median. */
   readonly p50: number;
@@ -70,6 +89,10 @@ export interface Percentiles {
   readonly p99: number;
   /** The largest value. */
   readonly max: number;
+  /** The arithmetic mean. */
+  readonly mean: number;
+  /** The standard deviation of all values. */
+  readonly stddev: number;
 }
 
 /** A snapshot of a pool. */
@@ -102,6 +125,16 @@ export interface Stats {
     /** Interrupted, or killed by a signal. */
     readonly interrupted: number;
   };
+  /**
+   * Workers that ended by themselves between two tasks, so that no outcome tells of it: a timer that a task left behind
+   * threw, rejected or exited, for example. See `worker-gone` of `PoolEvent`.
+   */
+  readonly idleDeaths: number;
+  /**
+   * URLs of modules whose tasks run in processes, with `isolation: "auto"`, while others run in threads: a thread that
+   * ran one could not be stopped, or one took its process along.
+   */
+  readonly inProcesses: readonly string[];
   /** Settled tasks by status. */
   readonly outcomes: {
     /** Returned. */

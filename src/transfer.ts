@@ -1,20 +1,23 @@
-import { types } from "node:util";
+import { kinds } from "./runtime/kinds.ts";
 
-/** Marks a value to be moved; a registered symbol, so that it works across copies of this module. */
-const MARK = Symbol.for("@cm/multiprocess.transfer");
+/** Where the table is: a registered symbol, so that all copies of this module in a thread share it. */
+const TABLE = Symbol.for("@cm/multiprocess.transfer");
 
-// Taken when this is loaded: in a worker a task may patch it.
-const hasOwn = Object.hasOwn;
+// Taken when this is loaded: in a worker a task may patch them.
+const apply = Reflect.apply;
+const { get, set } = WeakMap.prototype;
 
-/** A value and the buffers in it that are moved. */
-interface Transfer {
-  readonly [MARK]: true;
-  readonly value: unknown;
-  readonly buffers: ArrayBuffer[];
+/** The buffers that are moved with a value that a task returns. In a worker made before any task is loaded. */
+const table = tableOf(globalThis as { [TABLE]?: WeakMap<object, ArrayBuffer[]> });
+
+function tableOf(scope: { [TABLE]?: WeakMap<object, ArrayBuffer[]> }): WeakMap<object, ArrayBuffer[]> {
+  if (!Object.hasOwn(scope, TABLE)) Object.defineProperty(scope, TABLE, { value: new WeakMap() });
+  return scope[TABLE]!;
 }
 
 /**
- * Returned from a task, moves the buffers out of the worker where they would else be copied.
+ * Has the buffers moved out of the worker when the task returns the value, where they would else be copied. Gives the
+ * value itself, so that a task can be called, and tested, like any function.
  *
  * @example Usage
  * ```ts
@@ -26,22 +29,23 @@ interface Transfer {
  *   return transfer(pixels, [pixels.buffer]);
  * }
  *
- * assertEquals(typeof runnable(16), "object");
+ * assertEquals(runnable(16), new Uint8Array(16));
  * ```
  *
- * @param value What the task returns.
- * @param buffers The buffers in it to move. They are unusable in the worker afterwards.
- * @returns A value to return from `runnable`, typed as the value it stands for.
+ * @param value What the task returns, itself and not in something else.
+ * @param buffers The buffers in it to move. They are unusable in the worker after the task has returned.
+ * @returns The value.
  */
 export function transfer<T>(value: T, buffers: ArrayBuffer[]): T {
-  return { [MARK]: true, value, buffers } as Transfer as unknown as T;
+  // No other value has any in it.
+  if (typeof value === "object" && value !== null) apply(set, table, [value, buffers]);
+  return value;
 }
 
-/** What was marked by {@linkcode transfer}; undefined for any other value. */
-export function transferOf(value: unknown): { value: unknown; buffers: ArrayBuffer[] } | undefined {
-  // Its own: a task may have given one to all objects.
-  return typeof value === "object" && value !== null && hasOwn(value, MARK)
-    ? value as unknown as Transfer
+/** The buffers that were named for a value by {@linkcode transfer}; undefined where it was not. */
+export function transferOf(value: unknown): ArrayBuffer[] | undefined {
+  return typeof value === "object" && value !== null
+    ? apply(get, table, [value]) as ArrayBuffer[] | undefined
     : undefined;
 }
 
@@ -53,7 +57,7 @@ export function transferOf(value: unknown): { value: unknown; buffers: ArrayBuff
 export function checkTransfer(args: unknown[], buffers: ArrayBuffer[]): void {
   if (new Set(buffers).size < buffers.length) throw refused("a buffer is named twice in transfer");
   if (buffers.some((buffer) => buffer.detached)) throw refused("a buffer in transfer has been moved before");
-  // A trial costs a copy of all buffers, so it is made only for what is not known to be fine.
+  // A trial costs a copy of all buffers, so only arguments that are not known to be fine are tried.
   if (!args.every((arg) => isFine(arg, 0))) structuredClone(args);
 }
 
@@ -64,10 +68,10 @@ function refused(why: string): DOMException {
 function isFine(value: unknown, depth: number): boolean {
   if (typeof value === "function" || typeof value === "symbol") return false;
   if (typeof value !== "object" || value === null) return true;
-  if (types.isProxy(value) || depth > 4) return false;
+  if (kinds.isProxy(value) || depth > 4) return false;
   if (value instanceof ArrayBuffer) return !value.detached;
   if (ArrayBuffer.isView(value)) return !(value.buffer as ArrayBuffer).detached;
-  // Of many items a list of descriptors takes longer than the trial.
+  // For many items, a list of descriptors takes longer than the trial.
   if (Array.isArray(value) && value.length >= 1_000) return false;
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== Array.prototype) return false;

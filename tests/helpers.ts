@@ -1,10 +1,15 @@
 import { assert } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { MultiProcess, type MultiProcessOptions } from "../mod.ts";
+import { InfoTask, MultiProcess, type MultiProcessOptions } from "../mod.ts";
 
 /** The specifier of a task module of the tests. */
 export function fixture(name: string): string {
   return new URL(`./fixtures/${name}`, import.meta.url).href;
+}
+
+/** A task of `fixtures/tasks.ts`, by the name of its export. */
+export function task(name: string, timeout: number, ...args: unknown[]): InfoTask {
+  return new InfoTask(fixture(`tasks.ts#${name}`), timeout, ...args);
 }
 
 /** A task module of one line, for tests that are about something else. */
@@ -46,6 +51,21 @@ export function seed(): number {
   return value;
 }
 
+/**
+ * A part of a long table, another one each time: `SEED=…` takes the same again, and `ALL=1` (`deno task test:all`) the
+ * whole table.
+ */
+export function sample<T>(table: readonly T[]): T[] {
+  if (Deno.env.get("ALL") === "1") return [...table];
+  const next = random(seed());
+  let [open, left] = [Math.ceil(table.length / 3), table.length];
+  return table.filter(() => {
+    const taken = next() * left-- < open;
+    if (taken) open--;
+    return taken;
+  });
+}
+
 /** CPU time in ticks (10 ms) of every thread of a process. Linux only. */
 export function threads(pid: number | "self" = "self"): Map<string, { name: string; ticks: number }> {
   const result = new Map<string, { name: string; ticks: number }>();
@@ -69,6 +89,45 @@ export function threads(pid: number | "self" = "self"): Map<string, { name: stri
 /** The threads there are now that were not there before. */
 export function newThreads(before: Map<string, unknown>): string[] {
   return [...threads().keys()].filter((id) => !before.has(id));
+}
+
+/** The processes that this one has started and that have not ended. Linux only; elsewhere none. */
+export function children(of = Deno.pid): number[] {
+  const found: number[] = [];
+  try {
+    for (const { name } of Deno.readDirSync("/proc")) {
+      if (!/^\d+$/.test(name)) continue;
+      try {
+        const stat = Deno.readTextFileSync(`/proc/${name}/stat`);
+        const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+        if (Number(parent) === of && state !== "Z") found.push(Number(name));
+      } catch {
+        // It has just ended.
+      }
+    }
+  } catch {
+    // There is no such folder.
+  }
+  return found;
+}
+
+/** What this process has in use. */
+export interface Usage {
+  descriptors: number;
+  threads: number;
+  children: number;
+  /** In bytes. */
+  rss: number;
+}
+
+/** What this process has in use now. Linux only. */
+export function usage(): Usage {
+  return {
+    descriptors: [...Deno.readDirSync("/proc/self/fd")].length,
+    threads: threads().size,
+    children: children().length,
+    rss: Deno.memoryUsage().rss,
+  };
 }
 
 /** Waits until the condition holds; fails when it does not within the bound. */
@@ -120,3 +179,43 @@ export async function script(name: string, args: string[] = [], flags = ["-A"], 
   assert(!late, `${name} did not end by itself within ${ms} ms\n${ended.stdout}\n${ended.stderr}`);
   return ended;
 }
+
+/** How busy the machine is, as seen by a timer: bounds on time are for an idle one. */
+export class Load implements Disposable {
+  readonly #timer: ReturnType<typeof setInterval>;
+  #last = performance.now();
+  #lag = 0;
+
+  constructor() {
+    this.#timer = setInterval(() => {
+      const now = performance.now();
+      this.#lag = Math.max(this.#lag, now - this.#last - 10);
+      this.#last = now;
+    }, 10);
+  }
+
+  /** What may take so long on an idle machine may take this long here, in milliseconds. */
+  allows(ms: number): number {
+    const now = performance.now();
+    this.#lag = Math.max(this.#lag, now - this.#last - 10);
+    return ms * (1 + this.#lag / 25);
+  }
+
+  /** What was seen before counts no longer. */
+  reset(): void {
+    this.#last = performance.now();
+    this.#lag = 0;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
+
+/**
+ * What the tables of faults are tried in. Cells have tests of their own in each run; these tables take them only whole
+ * (`deno task test:all`): beside other test files a hang in a cell has been told 0.3 to 0.8 s late, for once in hundreds.
+ */
+export const ISOLATIONS: readonly ("thread" | "process" | "cell")[] = Deno.env.get("ALL") === "1"
+  ? ["thread", "process", "cell"]
+  : ["thread", "process"];

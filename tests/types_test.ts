@@ -2,10 +2,15 @@
 import { assertEquals } from "@std/assert";
 import {
   type ArgsOf,
+  type BoundTask,
   InfoTask,
+  type InputOf,
+  type MapOptions,
+  type MapOutcome,
   Model,
   type MultiProcess,
   type Outcome,
+  type ProgressOf,
   type ResultOf,
   type TaskContext,
 } from "../mod.ts";
@@ -78,7 +83,24 @@ Deno.test("push, run, map and callbacks infer the result", () => {
     const mapped = mp.map([1, 2], (n) => new InfoTask<DefaultModule>("./x.ts", 1, BigInt(n)), {
       callback: (value) => is<Equal<typeof value, string>>(),
     });
-    is<Equal<typeof mapped, AsyncGenerator<Outcome<string>, void, undefined>>>();
+    is<Equal<typeof mapped, AsyncGenerator<MapOutcome<string, number>, void, undefined>>>();
+    const _mapped = async () => {
+      for await (const outcome of mp.map(["a", "b"], () => task)) {
+        is<Equal<typeof outcome.input, string>>();
+        if (outcome.status === "ok") is<Equal<typeof outcome.value, number>>();
+        // @ts-expect-error -- an outcome has an error only when it is not ok
+        else outcome.value;
+      }
+    };
+    const values = mp.mapValues(["a"], () => task, {
+      // The inputs alone say what an input is.
+      transfer: (text) => (is<Equal<typeof text, string>>(), []),
+    });
+    is<Equal<typeof values, AsyncGenerator<number, void, undefined>>>();
+    // @ts-expect-error -- for a map, a function of the input
+    mp.map(["a"], () => task, { transfer: [] });
+    const shared: MapOptions<number> = { ordered: false };
+    mp.map(["a"], () => task, shared);
     const untyped = mp.run(new InfoTask("./x.ts", 1, 1));
     is<Equal<typeof untyped, Promise<unknown>>>();
     // @ts-expect-error -- the value is a number
@@ -95,5 +117,68 @@ Deno.test("push, run, map and callbacks infer the result", () => {
     mp.push({ specifier: "./x.ts", timeout: 1, args: [] });
     // @ts-expect-error -- no such option
     mp.push(task, { prio: 1 });
+  };
+});
+
+Deno.test("inline functions, bound tasks and progress infer their types", () => {
+  const _never = async (mp: MultiProcess) => {
+    const squared = InfoTask.inline((n) => n * n, 1_000, 7);
+    is<Equal<typeof squared, InfoTask<(n: number) => number>>>();
+    const value = mp.run(
+      InfoTask.inline(async (text: string, times?: number) => await text.repeat(times ?? 1), 1, "a"),
+    );
+    is<Equal<typeof value, Promise<string>>>();
+    InfoTask.inline(function (this: TaskContext) {
+      return is<Equal<typeof this, TaskContext>>();
+    }, 1);
+    // @ts-expect-error -- an argument of the wrong type
+    InfoTask.inline((n: number) => n, 1_000, "7");
+    // @ts-expect-error -- an argument is missing
+    InfoTask.inline((n: number) => n, 1_000);
+
+    const repeat = mp.bind<FunctionModule>("./x.ts", {
+      timeout: 1,
+      callback: (n) => is<Equal<typeof n, number>>(),
+    });
+    is<Equal<typeof repeat, BoundTask<FunctionModule>>>();
+    const called = repeat("a", 2);
+    is<Equal<typeof called, Promise<number>>>();
+    const pushed = repeat.with({ priority: 1 }).push("a");
+    is<Equal<typeof pushed, Promise<Outcome<number>>>>();
+    for await (
+      const outcome of repeat.map(new Set(["a"]), {
+        transfer: (text) => (is<Equal<typeof text, string>>(), []),
+      })
+    ) {
+      is<Equal<typeof outcome, MapOutcome<number, string>>>();
+    }
+    const values = repeat.mapValues(["a"]);
+    is<Equal<typeof values, AsyncGenerator<number, void, undefined>>>();
+    const made = repeat.task("a");
+    is<Equal<typeof made, InfoTask<FunctionModule>>>();
+    // @ts-expect-error -- of the wrong type
+    repeat(1);
+    // @ts-expect-error -- inputs of the wrong type
+    repeat.map([1]);
+    // @ts-expect-error -- there is no default time limit
+    mp.bind("./x.ts", {});
+    // @ts-expect-error -- no such option
+    mp.bind("./x.ts", { timeout: 1, prio: 1 });
+    const untyped = await mp.bind("./x.ts", { timeout: 1 })(1, "two");
+    is<Equal<typeof untyped, unknown>>();
+    is<Equal<InputOf<unknown>, unknown>>();
+    is<Equal<InputOf<(a?: Date) => void>, Date | undefined>>();
+    is<Equal<InputOf<(a: Date, b: number) => void>, never>>();
+
+    mp.push(new InfoTask<typeof generator>("./x.ts", 1, 1), {
+      onProgress: (value, task) => (is<Equal<typeof value, string>>(), is<Equal<typeof task, InfoTask>>()),
+    });
+    mp.map([1], (n) => new InfoTask<typeof generator>("./x.ts", 1, n), {
+      onProgress: (value) => is<Equal<typeof value, string>>(),
+    });
+    mp.push(new InfoTask<DefaultModule>("./x.ts", 1, 1n), {
+      onProgress: (value) => is<Equal<typeof value, unknown>>(),
+    });
+    is<Equal<ProgressOf<InfoTask<() => AsyncGenerator<Date, void, void>>>, Date>>();
   };
 });

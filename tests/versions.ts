@@ -10,7 +10,7 @@ const ISOLATIONS = ["auto", "thread"];
 /** How long a run may take, the download of that version not included. */
 const BOUND_MS = 90_000;
 
-const ROOT = new URL("../", import.meta.url);
+const ROOT = new URL("..", import.meta.url);
 
 interface Ran {
   code: number;

@@ -6,44 +6,42 @@
  *
  * @module
  */
-import { now } from "../wire/now.ts";
-import { type EntryPort, Outbox } from "./outbox.ts";
-import { PoolWorker, type RunResult, undeliverable } from "./pool_worker.ts";
-import {
-  type DeathData,
-  type DispatcherOptions,
-  type FromNursery,
-  type FromWorker,
-  PROTOCOL_VERSION,
-  RESULTS,
-  type TaskData,
-  type ToDispatcher,
-  type ToNursery,
-} from "../wire/protocol.ts";
-import { quiet, THREAD_TURNS } from "../runtime/quiet.ts";
-import { RecordBatch, RunTask } from "./run_task.ts";
-import { capacityOf, createLink } from "../runtime/link.ts";
+import { cores } from "../runtime/host.ts";
+import { capacityOf } from "../runtime/link.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
 import type { Command, Event } from "../scheduler/scheduling.ts";
-import { within } from "../util/within.ts";
+import { now } from "../wire/now.ts";
+import {
+  type BridgeData,
+  type DeathData,
+  type DispatcherOptions,
+  PROTOCOL_VERSION,
+  type StatsData,
+  type TaskData,
+  type ToDispatcher,
+} from "../wire/protocol.ts";
+import { shortSpecifier } from "../util/specifier.ts";
+import { mayHaveFiles } from "../runtime/module_graph.ts";
+import { ModuleTable } from "./module_table.ts";
+import { type EntryPort, Outbox } from "./outbox.ts";
+import type { RunResult } from "./pool_worker.ts";
+import { PoolWorkers } from "./pool_workers.ts";
+import { RecordBatch, RunTask } from "./run_task.ts";
 
 /** How often workers are looked at while somebody watches events, in milliseconds. */
 const EVENTS_MS = 50;
-/** How long the nursery is waited for, in milliseconds: it may be busy with large values of other tasks. */
-const DRAIN_MS = 2_000;
-/** How long to wait for the word of why a worker ended. */
-const DEATH_MS = 250;
 
 /** See the module's description. */
 export class Dispatcher {
   readonly #entry: EntryPort;
   readonly #outbox: Outbox;
-  #nursery: MessagePort | undefined;
   #options: DispatcherOptions | undefined;
   #scheduler: Scheduler<RunTask, RunResult> | undefined;
-  readonly #workers = new Map<number, PoolWorker>();
-  readonly #modules: string[] = [];
-  #warned = false;
+  #workers: PoolWorkers | undefined;
+  #bridge: BridgeData | undefined;
+  readonly #modules = new ModuleTable();
+  /** The URLs of files whose tasks run in processes, while others may run in threads. */
+  readonly #inProcesses = new Set<string>();
   /** Tasks that can be cancelled, by id. */
   readonly #cancellable = new Map<number, RunTask>();
   #events: Event<RunTask, RunResult>[] = [];
@@ -54,32 +52,38 @@ export class Dispatcher {
   /** Generators that wait for the entry to take what they yielded, by task. */
   readonly #pullers = new Map<number, { worker: number; seq: number }>();
   #watching: ReturnType<typeof setInterval> | undefined;
-  /** Who waits for the nursery, by the number of the request. */
-  readonly #draining = new Map<number, () => void>();
-  #drains = 0;
 
   constructor(entry: EntryPort) {
     this.#entry = entry;
     this.#outbox = new Outbox(entry);
   }
 
-  /** Takes a message of the entry in. */
+  /** Takes in a message from the entry. */
   receive(message: ToDispatcher): void {
     if (message instanceof ArrayBuffer) return this.#tell({ type: "batch", batch: new RecordBatch(message) });
     switch (message.type) {
       case "hello":
-        return this.#start(message.version, message.options, message.nursery);
+        return this.#start(message.version, message.options, message.nursery!, message.bridge);
+      case "bridge-gone":
+        return this.#workers!.bridgeGone(message.death);
+      case "bridge-interrupted":
+        return this.#workers!.bridgeInterrupted();
       case "module":
-        this.#modules[message.module] = message.specifier;
-        if (this.#options!.permissions?.readsAll === false) this.#tell({ type: "renew" });
+        return this.#learn(message.module, message.specifier);
+      case "forget":
+        if (this.#modules.close(message.module, message.sent)) this.#forgetModule(message.module);
         return;
       case "push":
         return this.#push(message.task, message.at);
-      case "cancel": {
-        const task = this.#cancellable.get(message.id);
-        if (task !== undefined) this.#tell({ type: "cancel", task });
-        return;
-      }
+      case "cancel":
+        return this.#tell({
+          type: "cancel",
+          tasks: message.ids.map((id) => this.#cancellable.get(id)).filter((task) => task !== undefined),
+        });
+      case "cancel-waiting":
+      case "resize":
+      case "renew":
+        return this.#tell(message);
       case "inspect": {
         const { loadTimeout } = this.#options!;
         if (this.#scheduler!.callbacks(message.module) !== undefined) return this.#inspected(message.module);
@@ -96,13 +100,13 @@ export class Dispatcher {
         }, now());
       }
       case "stats":
-        this.#lookAtAll();
-        this.#entry.post({ type: "stats", request: message.request, stats: this.#scheduler!.stats() });
+        this.#workers!.lookAtAll();
+        this.#entry.post({ type: "stats", request: message.request, stats: this.#stats() });
         return;
       case "resume": {
         const puller = this.#pullers.get(message.id);
         if (puller !== undefined) {
-          this.#workers.get(puller.worker)?.link.post({ type: "resume", seq: puller.seq });
+          this.#workers!.get(puller.worker)?.link.post({ type: "resume", seq: puller.seq });
         }
         return;
       }
@@ -110,7 +114,7 @@ export class Dispatcher {
         return this.#watchEvents(message.on);
       case "stop":
       case "terminate":
-        this.#lookAtAll();
+        this.#workers!.lookAtAll();
         this.#tell({ type: message.type });
         if (message.type === "terminate") this.#entry.post({ type: "told" });
         return;
@@ -119,24 +123,58 @@ export class Dispatcher {
     }
   }
 
-  #start(version: number, options: DispatcherOptions, nursery: MessagePort): void {
+  #start(
+    version: number,
+    options: DispatcherOptions,
+    nursery: MessagePort,
+    bridge: BridgeData | undefined,
+  ): void {
     if (version !== PROTOCOL_VERSION) {
       throw new Error(
         `Cannot start the dispatcher: it speaks version ${PROTOCOL_VERSION}, the entry ${version}`,
       );
     }
     this.#options = options;
-    this.#nursery = nursery;
-    nursery.onmessage = ({ data }: MessageEvent<FromNursery>) => this.#fromNursery(data);
+    this.#bridge = bridge;
+    this.#workers = new PoolWorkers(
+      options,
+      nursery,
+      {
+        tell: (event) => this.#tell(event),
+        note: (event) => this.#events.push(event),
+        handle: () => this.#handle(),
+        offered: (worker) => this.#scheduler!.offered(worker),
+        taskOf: (worker, seq) => this.#scheduler!.taskOf(worker, seq),
+        progressed: (task, worker, { seq, value, inner, pull }) => {
+          if (pull) this.#pullers.set(task.id, { worker, seq });
+          this.#entry.post({ type: "progress", id: task.id, value, inner, pull });
+        },
+        mayLoadAhead: (module, isolation) => {
+          if (isolation === "thread" && this.#inProcesses.has(this.#modules.get(module).url)) return false;
+          return this.#scheduler!.callbacks(module) !== undefined;
+        },
+        killBridge: () => this.#entry.post({ type: "kill-bridge" }),
+      },
+      this.#outbox,
+      this.#modules,
+    );
     this.#scheduler = new Scheduler({
       ...options,
-      cores: navigator.hardwareConcurrency,
-      // A process needs no time to end by itself: it is killed at the deadline.
-      killGrace: options.isolation === "thread" ? options.killGrace : 0,
-      ...capacityOf(options.isolation),
+      disposeTimeout: options.setup.initializer === undefined ? undefined : options.disposeTimeout,
+      kind: options.isolation,
+      cores: cores(),
+      capacity: { thread: capacityOf("thread"), process: capacityOf("process") },
+      maxSpares: options.maxSpares ?? capacityOf(options.isolation).maxSpares,
     });
-    for (const command of this.#scheduler.start(now())) this.#carryOut(command);
+    for (const command of this.#scheduler.start(now(), bridge !== undefined)) this.#carryOut(command);
     this.#setTimer();
+  }
+
+  #learn(module: number, specifier: string): void {
+    const file = this.#modules.add(module, specifier);
+    const kind = this.#inProcesses.has(this.#modules.get(module).url) ? "process" : undefined;
+    this.#tell({ type: "module", module, file, chars: specifier.length, kind });
+    if (file === module && mayHaveFiles(specifier)) this.#workers!.meet(file, specifier);
   }
 
   #push(data: TaskData, at: number): void {
@@ -145,7 +183,7 @@ export class Dispatcher {
     this.#tell({ type: "push", task });
   }
 
-  /** Tells the scheduler, and does what it says; events that come of that follow in their order. */
+  /** Tells the scheduler, and does what it says; events that arise from that are told next, in order. */
   #tell(event: Event<RunTask, RunResult>): void {
     this.#events.push(event);
     this.#handle();
@@ -168,6 +206,9 @@ export class Dispatcher {
   }
 
   #carryOut(command: Command<RunTask, RunResult>): void {
+    const workers = this.#workers!;
+    // To end a worker and to start another takes milliseconds: the outcomes of what was stopped do not wait for that.
+    if (command.type !== "settle") this.#outbox.flushVerdicts();
     switch (command.type) {
       case "finish":
         return this.#finish(command.task, command.worker, command.result, command.waitedMs);
@@ -176,42 +217,52 @@ export class Dispatcher {
       case "ran":
         return this.#outbox.began(command.task, command.worker, command.task.attempts, command.startedAt);
       case "offer":
-        return this.#offer(command.worker, command.tasks);
+        return workers.offer(command.worker, command.tasks, command.modules);
+      case "forget":
+        workers.get(command.worker)?.link.post({ type: "forget", module: command.module });
+        return;
       case "watch":
-        return this.#workers.get(command.worker)?.watch.by(command.at, now());
+        return workers.get(command.worker)?.watch.by(command.at, now());
       case "look": {
-        const worker = this.#workers.get(command.worker);
+        const worker = workers.get(command.worker);
         if (worker === undefined) return;
-        if (command.drained) void this.#lookDrained(worker);
-        else this.#look(worker);
+        if (command.drained) void workers.lookDrained(worker);
+        else workers.look(worker);
         return;
       }
       case "take-back": {
-        const worker = this.#workers.get(command.worker)!;
-        // From the back: the worker is claiming from the front.
-        const seqs = command.seqs.toReversed().filter((seq) => this.#takeBack(worker, seq)).reverse();
+        const seqs = workers.takeBack(command.worker, command.seqs);
         return this.#tell({ type: "taken-back", worker: command.worker, seqs });
       }
       case "spawn":
-        return this.#spawn(command.worker);
-      case "close": {
-        const worker = this.#workers.get(command.worker)!;
-        worker.dismiss();
-        worker.link.post({ type: "close", clean: command.clean });
-        if (!command.clean) this.#outbox.happened({ type: "worker-killed", at: now(), workerId: worker.id });
-        return;
-      }
-      case "kill": {
-        const worker = this.#workers.get(command.worker);
-        if (worker === undefined) return;
-        worker.dismiss();
-        return this.#toNursery({ type: "kill", worker: command.worker });
+        return workers.spawn(command.worker, command.kind);
+      case "adopt":
+        return workers.adopt(command.worker, this.#bridge!);
+      case "close":
+        return workers.dismiss(command.worker, command.clean);
+      case "kill":
+        return workers.kill(command.worker);
+      case "undisposed": {
+        const ms = this.#options!.disposeTimeout;
+        return workers.say(`did not end its initializer's dispose() within ${ms} ms (see disposeTimeout)`);
       }
       case "abort":
-        this.#workers.get(command.worker)?.link.post({ type: "abort", seq: command.seq });
+        workers.get(command.worker)?.link.post({ type: "abort", seq: command.seq, over: command.over });
         return;
+      case "zombie":
+        if (this.#options!.cell) this.#entry.post({ type: "zombie" });
+        return;
+      case "restricted":
+        return this.#restrict(command.file, command.why);
+      case "idle-death":
+        return this.#reportIdleDeath(command.death, command.module);
+      case "renewed":
+        return this.#entry.post({ type: "renewed" });
+      case "waiting-cancelled":
+        this.#outbox.flush();
+        return this.#entry.post({ type: "waiting-cancelled" });
       case "warm":
-        return this.#entry.post({ type: "ready" });
+        return this.#entry.post({ type: "ready", startMs: command.startMs });
       case "broken": {
         const { death } = command;
         return this.#entry.post({ type: "broken", error: errorOf(death), message: death.message });
@@ -235,230 +286,38 @@ export class Dispatcher {
     }, Math.max(0, Math.min(at - now(), 2 ** 31 - 1)));
   }
 
-  /** Tells, once, why tasks take far longer than they run: each may cost the start of a worker. */
-  #warn(message: string): void {
-    if (this.#warned) return;
-    this.#warned = true;
-    console.error(
-      `${this.#options!.name}: a worker ${message}; while tasks do so, each costs the start of a worker`,
-    );
-  }
-
-  // Workers
-
-  #spawn(id: number): void {
-    const { isolation, initializer, memoryLimit, permissions, config } = this.#options!;
-    const { link, port } = createLink(isolation, {
-      message: (message) => this.#fromWorker(worker, message),
-      gone: () => this.#portClosed(worker),
-    });
-    const worker = new PoolWorker(id, link, () => this.#look(worker));
-    this.#workers.set(id, worker);
-    const modules = initializer === undefined ? this.#modules : [initializer, ...this.#modules];
-    const spec = {
-      isolation,
-      initializer,
-      memoryLimit,
-      flags: [...(permissions?.flags ?? []), ...(config === undefined ? [] : [`--config=${config}`])],
-      readable: permissions?.readsAll === false ? modules : [],
-    };
-    this.#toNursery({ type: "spawn", worker: id, port, shared: link.memory, spec }, [port]);
-  }
-
-  #toNursery(message: ToNursery, transfer: Transferable[] = []): void {
-    this.#nursery!.postMessage(message, transfer);
-  }
-
-  #fromNursery(message: FromNursery): void {
-    if (message.type === "drained") return this.#draining.get(message.request)?.();
-    const worker = this.#workers.get(message.worker);
-    if (worker === undefined) return;
-    switch (message.type) {
-      case "gone":
-        worker.death ??= message.death;
-        // A thread that was told to end says so before it has: its port's closing tells when.
-        if (worker.closed || (!worker.ready && !worker.dismissed)) this.#bury(worker);
-        return;
-      case "undeliverable":
-        return this.#tell({
-          type: "results",
-          worker: worker.id,
-          results: [undeliverable(message.seq, message.error)],
-        });
-      default:
-        message satisfies never;
-    }
-  }
-
-  #portClosed(worker: PoolWorker): void {
-    worker.closed = true;
-    if (worker.death !== undefined || worker.dismissed) this.#bury(worker);
-    else setTimeout(() => this.#bury(worker), DEATH_MS);
-  }
-
-  #bury(worker: PoolWorker): void {
-    if (!this.#workers.has(worker.id)) return;
-    worker.watch.end();
-    worker.link.end();
-    const running = worker.look(this.#scheduler!.offered(worker.id));
-    // Told together with its end: told before, they would make it free for another task.
-    const results = worker.read();
-    const unclaimed = this.#scheduler!.offered(worker.id).filter((seq) => this.#takeBack(worker, seq));
-    const death = worker.death ?? { reason: "exit", exitCode: null, message: "exited" };
-    this.#workers.delete(worker.id);
-    this.#outbox.happened({ type: "worker-gone", at: now(), workerId: worker.id });
-    this.#tell({ type: "gone", worker: worker.id, death, results, running, unclaimed });
-  }
-
-  #fromWorker(worker: PoolWorker, message: FromWorker): void {
-    worker.heard++;
-    if (message === RESULTS) return this.#drainAll();
-    switch (message.type) {
-      case "initializing":
-        return this.#tell({ type: "initializing", worker: worker.id });
-      case "ready":
-        worker.ready = true;
-        worker.link.ready(message.at);
-        this.#outbox.happened({ type: "worker-started", at: now(), workerId: worker.id });
-        return this.#tell({ type: "ready", worker: worker.id });
-      case "failed-start":
-        worker.death = {
-          reason: "error",
-          exitCode: 0,
-          error: message.error,
-          message: `could not run its initializer: ${message.error.message}`,
-        };
-        return;
-      case "result":
-        // Records were written before: they are told first.
-        this.#drain(worker);
-        return this.#tell({
-          type: "results",
-          worker: worker.id,
-          results: [worker.result(message.result)],
-        });
-      case "started":
-        worker.link.started(message.seq, message.at, message.loading, message.callbacks);
-        return this.#look(worker);
-      case "progress": {
-        const task = this.#scheduler!.taskOf(worker.id, message.seq);
-        if (task === undefined) return;
-        if (message.pull) this.#pullers.set(task.id, { worker: worker.id, seq: message.seq });
-        return this.#entry.post({ type: "progress", id: task.id, value: message.value, pull: message.pull });
-      }
-      case "dying":
-        worker.death ??= message.death;
-        worker.link.leaves();
-        if (message.death.changed !== undefined) this.#warn(message.death.message);
-        // Its end may not come: an exit does not always stop the code that called it.
-        setTimeout(() => {
-          if (this.#workers.get(worker.id) !== worker) return;
-          this.#toNursery({ type: "kill", worker: worker.id });
-          this.#bury(worker);
-        }, DEATH_MS);
-        return;
-      default:
-        message satisfies never;
-    }
-  }
-
-  /** Looks at a worker after all it has posted so far was taken in. */
-  async #lookDrained(worker: PoolWorker): Promise<void> {
-    if (this.#options!.isolation === "process" && !this.#isStarting()) await this.#drainNursery(worker.id);
-    await quiet(() => worker.heard, THREAD_TURNS);
-    this.#look(worker, true);
-  }
-
-  /** Whether the nursery may be starting a worker, which takes it longer than an outcome may be late. */
-  #isStarting(): boolean {
-    for (const { ready } of this.#workers.values()) if (!ready) return true;
-    return false;
-  }
-
-  /** What a process says comes by way of the nursery, which may be busy with what another one says. */
-  async #drainNursery(worker: number): Promise<void> {
-    const drained = Promise.withResolvers<void>();
-    const request = ++this.#drains;
-    this.#draining.set(request, drained.resolve);
-    this.#toNursery({ type: "drain", worker, request });
-    await within(drained.promise, DRAIN_MS);
-    this.#draining.delete(request);
-  }
-
-  /** Finds out what a worker is doing, and tells. */
-  #look(worker: PoolWorker, drained = false): void {
-    if (!this.#workers.has(worker.id) || !worker.ready || worker.dismissed) return;
-    let running = worker.look(this.#scheduler!.offered(worker.id));
-    // Read after the look: what is finished by now is not running, whatever was seen.
-    const results = worker.read();
-    if (results.length > 0) {
-      this.#events.push({ type: "results", worker: worker.id, results });
-      if (results.some(({ seq }) => seq === running?.seq)) running = undefined;
-    }
-    if (running !== undefined && !running.loading && this.#outbox.watched) {
-      const task = this.#scheduler!.taskOf(worker.id, running.seq);
-      if (task !== undefined) this.#outbox.began(task, worker.id, task.attempts + 1, running.since);
-    }
-    // A thread that ran out of memory does not say so by itself.
-    if (running !== undefined && this.#options!.memoryLimit !== undefined) worker.link.post({ type: "ping" });
-    this.#tell({ type: "looked", worker: worker.id, running, drained });
-  }
-
-  #lookAtAll(): void {
-    for (const worker of this.#workers.values()) {
-      this.#look(worker);
-    }
-  }
-
-  #takeBack({ id, link }: PoolWorker, seq: number): boolean {
-    // Its buffers have left with it.
-    return !this.#scheduler!.taskOf(id, seq)?.exclusive && link.takeBack(seq);
-  }
-
-  /** Reads what all workers have written: one of them said so, and the others then need not. */
-  #drainAll(): void {
-    for (const worker of this.#workers.values()) {
-      const results = worker.read();
-      if (results.length > 0) this.#events.push({ type: "results", worker: worker.id, results });
-    }
-    this.#handle();
-  }
-
-  #drain(worker: PoolWorker): void {
-    const results = worker.read();
-    if (results.length > 0) this.#tell({ type: "results", worker: worker.id, results });
-  }
-
   // Tasks
 
-  #offer(id: number, tasks: readonly RunTask[]): void {
-    const results = this.#workers.get(id)!.offer(tasks, this.#modules);
-    if (results.length > 0) this.#events.push({ type: "results", worker: id, results });
-  }
-
   #finish(task: RunTask, worker: number, result: RunResult, waitedMs: number): void {
-    this.#forget(task);
     this.#outbox.began(task, worker, task.attempts, result.startedAt);
-    if (task.id < 0) return this.#inspected(task.module);
-    // A module that could not be loaded has no callbacks that could fire.
-    const none = result.data?.load === undefined ? undefined : 0;
-    const callbacks = result.callbacks ?? this.#scheduler!.callbacks(task.module) ?? none;
-    this.#outbox.result(task, worker, result, callbacks, waitedMs);
+    if (task.id > 0) {
+      // A module that could not be loaded has no callbacks that could fire.
+      const none = result.data?.load === undefined ? undefined : 0;
+      const callbacks = result.callbacks ?? this.#scheduler!.callbacks(task.module) ?? none;
+      this.#outbox.result(task, worker, result, callbacks, waitedMs);
+    }
+    this.#ended(task);
   }
 
   #settle(command: Command<RunTask, RunResult> & { type: "settle" }): void {
     const { task, worker, waitedMs } = command;
-    this.#forget(task);
     if (worker !== undefined) this.#outbox.began(task, worker, task.attempts, task.pushedAt + waitedMs);
+    if (task.id > 0) this.#outbox.verdict(command);
+    this.#ended(task);
+  }
+
+  /** A task has its outcome; nothing is left of it here. */
+  #ended(task: RunTask): void {
     if (task.id < 0) return this.#inspected(task.module);
-    this.#outbox.verdict(command);
+    this.#forget(task);
+    if (this.#modules.ended(task.module)) this.#forgetModule(task.module);
   }
 
   #forget(task: RunTask): void {
     if (this.#pullers.size > 0) this.#pullers.delete(task.id);
     if (task.data === undefined) return;
     this.#cancellable.delete(task.id);
-    // A cancelled task may be in the queue for long; what it was given need not be.
+    // A cancelled task may be in the queue for long; what it was given need not stay.
     task.release();
   }
 
@@ -466,9 +325,10 @@ export class Dispatcher {
     clearInterval(this.#watching);
     this.#outbox.watch(on);
     if (!on) return;
+    this.#workers!.tellStarted();
     // A worker tells when a task is over, not when it began: whoever watches wants to know sooner.
     this.#watching = setInterval(() => {
-      this.#lookAtAll();
+      this.#workers!.lookAtAll();
       this.#outbox.flush();
     }, EVENTS_MS);
   }
@@ -476,17 +336,44 @@ export class Dispatcher {
   #inspected(module: number): void {
     const callbacks = this.#scheduler!.callbacks(module) ?? 0;
     this.#entry.post({ type: "inspected", module, callbacks });
+    if (this.#modules.ended(module)) this.#forgetModule(module);
+  }
+
+  #forgetModule(module: number): void {
+    this.#tell({ type: "forget-module", module });
+  }
+
+  /** Says, once for each file, why its tasks are slower from now on. */
+  #restrict(file: number, why: "zombie" | "crash"): void {
+    const url = this.#modules.url(file);
+    if (url === undefined) return;
+    this.#inProcesses.add(url);
+    const reason = why === "zombie"
+      ? "a thread that ran one could not be stopped"
+      : "one of them took its process along";
+    console.error(
+      `${this.#options!.name}: tasks of ${shortSpecifier(url)} run in processes from now on: ${reason}`,
+    );
+  }
+
+  #stats(): StatsData {
+    return { ...this.#scheduler!.stats(), inProcesses: [...this.#inProcesses] };
+  }
+
+  /** Nobody else does: no task ran on the worker. */
+  #reportIdleDeath(death: DeathData, module: number | undefined): void {
+    if (this.#outbox.watched) return;
+    const specifier = module === undefined ? undefined : this.#modules.specifier(module);
+    const last = specifier === undefined ? "" : `: its last task was of ${shortSpecifier(specifier)}`;
+    console.error(`${this.#options!.name}: a worker ${death.message}, between two tasks${last}`);
   }
 
   #close(): void {
     clearTimeout(this.#timer);
     clearInterval(this.#watching);
     this.#outbox.flush();
-    for (const { watch, link } of this.#workers.values()) {
-      watch.end();
-      link.end();
-    }
-    this.#entry.post({ type: "closed", stats: this.#scheduler!.stats() });
+    this.#workers!.end();
+    this.#entry.post({ type: "closed", stats: this.#stats() });
   }
 }
 

@@ -1,12 +1,12 @@
 import { describeError } from "../wire/error_data.ts";
+import { refuseLossy } from "../wire/lossy.ts";
 import { now } from "../wire/now.ts";
-import type { DeathData, ErrorData, ResultData, Running, TaskData } from "../wire/protocol.ts";
+import type { DeathData, ErrorData, ModuleData, ResultData, Running, TaskData } from "../wire/protocol.ts";
 import { RecordWriter, ResultRecord, RunRecord, TaskRecord } from "../wire/records.ts";
 import type { RunTask } from "./run_task.ts";
 import type { WorkerLink } from "../runtime/port.ts";
 import { RING_WORDS } from "../runtime/shared.ts";
-import type { Result } from "../scheduler/scheduling.ts";
-import { splitSpecifier } from "../wire/task_module.ts";
+import type { Result, WorkerKind } from "../scheduler/scheduling.ts";
 import { Watch } from "./watch.ts";
 
 /** The end of a run: a record, or a message. */
@@ -16,29 +16,39 @@ export interface RunResult extends Result {
   readonly data: ResultData | undefined;
 }
 
-// Of use only within a call: one of each serves all workers.
+// Used only within a call: one of each serves all workers.
 const scratch = new Int32Array(RING_WORDS);
 const runs = new RecordWriter();
 
 /** A worker, as the dispatcher holds it. */
 export class PoolWorker {
   readonly id: number;
+  readonly isolation: WorkerKind;
+  readonly #strange: boolean;
   readonly link: WorkerLink;
   /** Its live deadline. */
   readonly watch: Watch;
   ready = false;
+  /** When it was. */
+  startedAt = 0;
   /** How many messages have come from it. */
   heard = 0;
   /** It was told to end, so nobody needs to know why it does. */
   dismissed = false;
+  /** Why it ends, as it says itself. */
   death: DeathData | undefined;
+  /** The modules that it has loaded, or was to. */
+  readonly modules: number[] = [];
+  /** Why it has ended, as whoever started it saw it: known perhaps before what it says itself was read. */
+  seen: DeathData | undefined;
   /** Its port is closed. */
   closed = false;
-  /** How many modules it knows. */
-  #modules = 0;
 
-  constructor(id: number, link: WorkerLink, look: () => void) {
+  /** @param strange It is of another kind than the one whose values the entry looks after. */
+  constructor(id: number, isolation: WorkerKind, strange: boolean, link: WorkerLink, look: () => void) {
     this.id = id;
+    this.isolation = isolation;
+    this.#strange = strange;
     this.link = link;
     this.watch = new Watch(look);
   }
@@ -49,25 +59,20 @@ export class PoolWorker {
     this.watch.end();
   }
 
-  /** Hands tasks out. Returns the ends of those that cannot be sent. */
-  offer(tasks: readonly RunTask[], modules: readonly string[]): RunResult[] {
+  /** Hands tasks out, of which these are the modules that are new to it. Returns the ends of those that cannot be sent. */
+  offer(tasks: readonly RunTask[], modules: readonly ModuleData[]): RunResult[] {
     const { link } = this;
     const failed: RunResult[] = [];
-    if (this.#modules < modules.length) {
-      const more = modules.slice(this.#modules).map((specifier) => ({
-        specifier,
-        ...splitSpecifier(specifier),
-      }));
-      link.post({ type: "modules", from: this.#modules, modules: more });
-      this.#modules = modules.length;
-    }
+    // They are taken back when its end is told.
+    if (link.leaving) return failed;
+    if (modules.length > 0) link.post({ type: "modules", modules });
     const at = now();
     for (let i = 0; i < tasks.length; i++) {
       const task = tasks[i]!;
       link.offer(task.seq, at);
       if (task.words !== undefined) {
         const to = runs.begin(RunRecord.header);
-        RunRecord.put(runs.words, to, task.seq, task.id, task.attempts + 1, task.module);
+        RunRecord.put(runs.words, to, task.seq, task.id, task.attempts + 1, task.module, task.slot);
         runs.copy(task.words, task.at + TaskRecord.header, task.at + task.words[task.at]!);
         runs.end();
       } else {
@@ -86,14 +91,33 @@ export class PoolWorker {
     this.link.post(buffer, [buffer]);
   }
 
-  #offerOne(task: RunTask, { args, retry }: TaskData): RunResult | undefined {
-    const { seq, id, module } = task;
+  #offerOne(task: RunTask, data: TaskData): RunResult | undefined {
+    if (this.link.memory === undefined) task.unseal();
+    const { args, sealed, inner, retry, origin } = data;
+    const { seq, module } = task;
+    const id = origin?.id ?? task.id;
     const attempt = task.attempts + 1;
     // Another attempt needs the buffers again.
     const last = retry === undefined || attempt >= retry.maxAttempts;
+    const moved = last ? [...task.moved] : [];
     const since = now();
     try {
-      this.link.post({ type: "run-one", seq, id, attempt, module, args }, last ? [...task.moved] : []);
+      if (this.#strange) args?.forEach((arg, i) => refuseLossy(arg, `argument ${i + 1}`, this.isolation));
+      this.link.post(
+        {
+          type: "run-one",
+          seq,
+          id,
+          attempt,
+          slot: task.slot,
+          module,
+          args,
+          inner,
+          ...(sealed && { sealed }),
+        },
+        moved,
+      );
+      task.left = moved.length > 0;
       task.sendMs = now() - since;
       return undefined;
     } catch (error) {
@@ -123,6 +147,7 @@ export class PoolWorker {
       results.push({
         seq: ResultRecord.seq(words, at),
         ok: true,
+        unloaded: false,
         callbacks: ResultRecord.callbacks(words, at),
         startedAt: ResultRecord.startedAt(words, at) + shift,
         endedAt: ResultRecord.endedAt(words, at) + shift,
@@ -145,7 +170,8 @@ function resultOf(data: ResultData, shift: number): RunResult {
   const { seq, callbacks } = data;
   const ok = data.error === undefined && data.load === undefined;
   const [startedAt, endedAt] = [data.startedAt + shift, data.endedAt + shift];
-  return { seq, ok, callbacks, startedAt, endedAt, words: undefined, at: 0, data };
+  const unloaded = data.load !== undefined;
+  return { seq, ok, unloaded, callbacks, startedAt, endedAt, words: undefined, at: 0, data };
 }
 
 /** The end of a run whose arguments cannot be sent to the worker. */

@@ -2,13 +2,24 @@ import { largeBuffers } from "../wire/buffers.ts";
 import type { TaskData } from "../wire/protocol.ts";
 import type { Batch } from "../scheduler/queue.ts";
 import { BatchHead, TaskRecord } from "../wire/records.ts";
+import { discard, open } from "../wire/sealed.ts";
 import type { Task } from "../scheduler/scheduling.ts";
 
-const NONE: readonly ArrayBuffer[] = [];
+/** What can only be moved. */
+type Movable = ArrayBuffer | MessagePort;
 
-function buffersOf({ transfer, args }: TaskData): readonly ArrayBuffer[] {
+const NONE: readonly Movable[] = [];
+
+function movablesOf({ transfer, args, sealed }: TaskData): readonly Movable[] {
+  if (sealed !== undefined) return [sealed];
   const buffers = new Set([...transfer, ...largeBuffers(args ?? [])]);
   return buffers.size === 0 ? NONE : [...buffers];
+}
+
+function bytesOf(moved: readonly Movable[]): number {
+  let bytes = 0;
+  for (const each of moved) if (each instanceof ArrayBuffer) bytes += each.byteLength;
+  return bytes;
 }
 
 /** A pushed task: a record, or data of its own. */
@@ -18,21 +29,27 @@ export class RunTask implements Task {
   readonly timeout: number;
   readonly pushedAt: number;
   readonly data: TaskData | undefined;
-  /** Its record, where it has no data of its own. */
+  /** Its record, if it has no data of its own. */
   readonly words: Int32Array | undefined;
   readonly at: number;
-  attempts = 0;
+  attempts: number;
   lastRun: Task["lastRun"] = undefined;
   refusals = 0;
-  /** Buffers among the arguments that leave with them. */
-  #moved: readonly ArrayBuffer[];
+  /** Buffers among the arguments that leave with them, or what they are sealed in. */
+  #moved: readonly Movable[];
   readonly bytes: number;
+  /** They have left, and are nowhere else. */
+  left = false;
   sendMs = 0;
-  /** The last attempt whose beginning was told to who watches. */
+  /** The last attempt whose beginning watchers were told. */
   begun = 0;
   seq = 0;
+  slot = 0;
+  /** What it has printed, the end of it, where that is captured. */
+  output = "";
   state: Task["state"] = "queued";
-  cancelled = false;
+  cancelled: Task["cancelled"] = "no";
+  crashed = false;
 
   constructor(
     id: number,
@@ -49,18 +66,37 @@ export class RunTask implements Task {
     this.data = from instanceof Int32Array ? undefined : from;
     this.words = from instanceof Int32Array ? from : undefined;
     this.at = at;
-    this.#moved = this.data === undefined ? NONE : buffersOf(this.data);
-    this.bytes = this.#moved === NONE ? 0 : this.#moved.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    this.attempts = this.data?.origin?.attempts ?? 0;
+    this.#moved = this.data === undefined ? NONE : movablesOf(this.data);
+    this.bytes = this.data?.bytes ?? bytesOf(this.#moved);
   }
 
-  get moved(): readonly ArrayBuffer[] {
+  get moved(): readonly Movable[] {
     return this.#moved;
+  }
+
+  /** Takes the arguments out of what they are sealed in: a process cannot. */
+  unseal(): void {
+    const { data } = this;
+    if (data?.sealed === undefined) return;
+    data.args = open(data.sealed) as unknown[];
+    delete data.sealed;
+    this.#moved = movablesOf(data);
+  }
+
+  /** Its buffers are back: the worker that they were moved to has not begun it. */
+  restore(args: unknown[] | undefined, moved: ArrayBuffer[]): void {
+    if (this.state === "settled" || this.data === undefined) return;
+    this.data.args = args;
+    this.data.transfer = this.#moved = moved;
+    this.left = false;
   }
 
   /** Lets go of what it was given: it will not be run any more. */
   release(): void {
     if (this.#moved !== NONE) this.#moved = [];
     if (this.data === undefined) return;
+    if (this.data.sealed !== undefined && !this.left) discard(this.data.sealed);
     this.data.args = undefined;
     this.data.transfer = [];
   }
@@ -75,6 +111,14 @@ export class RunTask implements Task {
 
   get softTimeout(): number | undefined {
     return this.data?.softTimeout;
+  }
+
+  get cancelGrace(): number | undefined {
+    return this.data?.cancelGrace;
+  }
+
+  get timeoutGrace(): number | undefined {
+    return this.data?.timeoutGrace;
   }
 
   get retry(): TaskData["retry"] {

@@ -16,7 +16,7 @@ export class Watch {
     this.#fire = fire;
   }
 
-  /** Fires at that moment, or earlier where it was to fire earlier already. */
+  /** Fires at that moment, or earlier if it was already to fire earlier. */
   by(at: number, now: number): void {
     if (at >= this.#at) return;
     this.end();
@@ -24,7 +24,7 @@ export class Watch {
     void this.#arm(Math.max(0, Math.ceil(at - now)));
   }
 
-  /** Does not fire any more. */
+  /** Calls it off: it does not fire any more. */
   end(): void {
     this.#run?.resolve();
     this.#run = undefined;

@@ -1,15 +1,17 @@
 import { deadline } from "@std/async";
 import { TaskLoadError } from "../errors.ts";
 import { type InfoTask, MAX_DELAY } from "../info_task.ts";
-import type { ErrorOutcome, OkOutcome, Outcome } from "../outcome.ts";
+import type { ErrorOutcome, OkOutcome, Outcome, Status } from "../outcome.ts";
+import { importable } from "../runtime/host.ts";
 import { neverRan, shortName } from "./outcome_error.ts";
-import type { CheckedPushOptions, PoolOptions } from "../options.ts";
+import type { CheckedPushOptions, PoolOptions } from "./read_options.ts";
 import { HAS_CALLBACK, HAS_ERROR_CALLBACK } from "../wire/protocol.ts";
 import { findTarget, splitSpecifier, type Target } from "../wire/task_module.ts";
+import { isInline } from "../util/specifier.ts";
 import { isThenable } from "../util/thenable.ts";
 import { within } from "../util/within.ts";
 
-/** Modules whose callbacks are known are forgotten beyond that many: asking again is always possible but at the end. */
+/** How many modules' callbacks are remembered. Beyond that all are forgotten: a worker can be asked again. */
 const MAX_KNOWN = 1_000;
 
 /** How long the outcome of a task that never ran waits for its module to be looked at, in milliseconds. */
@@ -26,9 +28,10 @@ export class Callbacks {
   readonly #options: Pick<PoolOptions, "onCallbackError" | "name" | "loadTimeout">;
   /** Imported modules, by specifier; promises while they are being imported. */
   readonly #targets = new Map<string, Target | Promise<Target>>();
-  /** Which callbacks modules have that have any. */
+  /** Which callbacks each module has. */
   readonly #known = new Map<string, number>();
-  #lastKnown = "";
+  #lastSpecifier = "";
+  #lastBits = 0;
   #orphaned = false;
   readonly #closing = new AbortController();
   #running = 0;
@@ -52,29 +55,67 @@ export class Callbacks {
     await this.#idle.promise;
   }
 
-  /** No worker can be asked any more: a module that none has loaded has no callbacks. */
+  /** No worker can be asked any more: a module that no worker has loaded has no callbacks. */
   orphan(): void {
     this.#orphaned = true;
   }
 
-  /** Waits for no module any more that is being imported. */
+  /** Stops waiting for modules that are being imported. */
   close(): void {
     this.#closing.abort();
   }
 
+  /** Which callbacks a module has, as far as anybody knows. */
+  known(specifier: string): number | undefined {
+    if (specifier === this.#lastSpecifier) return this.#lastBits;
+    const bits = this.#known.get(specifier);
+    if (bits !== undefined) return bits;
+    return this.#orphaned || isInline(specifier) ? 0 : undefined;
+  }
+
   /** Remembers which callbacks a module has: when the pool is terminated, no worker can be asked. */
   learn(specifier: string, bits: number): void {
-    if (specifier === this.#lastKnown) return;
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-    this.#known.set(specifier, bits);
-    this.#lastKnown = specifier;
+    if (specifier === this.#lastSpecifier && bits === this.#lastBits) return;
+    if (this.#known.get(specifier) !== bits) {
+      if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+      this.#known.set(specifier, bits);
+    }
+    this.#lastSpecifier = specifier;
+    this.#lastBits = bits;
+  }
+
+  /** Whether a callback may be called for a task that is pushed now. */
+  mayCall({ specifier }: InfoTask, options: CheckedPushOptions | undefined): boolean {
+    return this.known(specifier) !== 0 ||
+      (options !== undefined && (options.callback !== undefined || options.errorCallback !== undefined));
+  }
+
+  /** Whether the outcome calls for a callback, or may: a module that nobody has looked at may have one. */
+  isDue(
+    { status }: Outcome,
+    options: CheckedPushOptions | undefined,
+    bits: number | undefined,
+  ): boolean {
+    return bits === undefined || (bits & bitOf(status)) !== 0 || closureFor(status, options) !== undefined;
+  }
+
+  /** A callback is on its way to be called. Whoever waits until no callback is running waits for it. */
+  begin(): void {
+    this.#running++;
+  }
+
+  /** It was called. */
+  end(): void {
+    if (--this.#running > 0) return;
+    this.#idle?.resolve();
+    this.#idle = undefined;
   }
 
   /**
    * Fires the callback that the outcome calls for, if there is one: at once, unless the module has to be looked at or
    * imported first.
    *
-   * @param bits Which callbacks the module has; undefined if the worker did not load it.
+   * @param bits Which callbacks the module has; undefined where nobody knows.
    * @returns Undefined if it was called; else resolves when it has been.
    */
   fire(
@@ -82,14 +123,11 @@ export class Callbacks {
     options: CheckedPushOptions | undefined,
     bits: number | undefined,
   ): Promise<void> | undefined {
-    const { specifier } = outcome.task;
-    if (bits === undefined) bits = this.#known.get(specifier);
-    else if (bits !== 0) this.learn(specifier, bits);
-    if (bits === undefined && this.#orphaned) bits = 0;
-    const closure = outcome.status === "ok" ? options?.callback : options?.errorCallback;
+    const { task: { specifier }, status } = outcome;
+    const closure = closureFor(status, options);
     if (closure !== undefined) {
-      this.#call(closure as Callback, outcome);
-    } else if (bits === undefined || bits & (outcome.status === "ok" ? HAS_CALLBACK : HAS_ERROR_CALLBACK)) {
+      this.#call(closure, outcome);
+    } else if (bits === undefined || bits & bitOf(status)) {
       const target = bits === undefined ? undefined : this.#targets.get(specifier);
       if (target === undefined || target instanceof Promise) {
         return this.#fireLater(outcome, bits);
@@ -100,7 +138,7 @@ export class Callbacks {
   }
 
   /**
-   * Hands on what a task reported.
+   * Passes on what a task reported.
    *
    * @returns Undefined if it was taken; else resolves when it has been.
    */
@@ -141,20 +179,20 @@ export class Callbacks {
   }
 
   async #fireLater(outcome: Outcome, bits: number | undefined): Promise<void> {
-    this.#running++;
+    this.begin();
     try {
       const has = bits ?? await this.#ask(outcome.task.specifier);
-      if (has & (outcome.status === "ok" ? HAS_CALLBACK : HAS_ERROR_CALLBACK)) {
+      if (has & bitOf(outcome.status)) {
         this.#callModule(await this.#import(outcome.task), outcome);
       }
     } catch (error) {
       this.#report(error, outcome);
     } finally {
-      this.#done();
+      this.end();
     }
   }
 
-  /** Has a worker load the module. One that does not load in time has no callbacks that could fire. */
+  /** Has a worker load the module. A module that does not load in time has no callbacks that could fire. */
   async #ask(specifier: string): Promise<number> {
     let bits = 0;
     await within(this.#inspect(specifier).then((answer) => bits = answer), INSPECT_MS);
@@ -168,7 +206,7 @@ export class Callbacks {
     const importing = importTarget(specifier);
     const bounded = this.#bounded(importing, task);
     this.#targets.set(specifier, bounded);
-    // One that is late may still come; one that failed may be tried again.
+    // A late module may still come; a failed one may be tried again.
     importing.then(
       (target) => this.#targets.set(specifier, target),
       () => this.#targets.delete(specifier),
@@ -180,12 +218,18 @@ export class Callbacks {
   async #bounded(importing: Promise<Target>, task: InfoTask): Promise<Target> {
     const { loadTimeout } = this.#options;
     try {
-      await deadline(Promise.allSettled([importing]), Math.min(loadTimeout, MAX_DELAY), this.#closing);
+      await deadline(
+        Promise.allSettled([importing]),
+        Math.min(Math.ceil(loadTimeout), MAX_DELAY),
+        this.#closing,
+      );
     } catch (cause) {
       const how = this.#closing.signal.aborted
         ? "when the pool ended"
         : `after ${loadTimeout} ms (loadTimeout)`;
-      const message = `Cannot call back ${shortName(task)}: its module was still loading in the entry ${how}`;
+      const message = `Cannot call back ${
+        shortName(task)
+      }: its module was still loading in your thread ${how}`;
       throw new TaskLoadError(message, { task, cause });
     }
     return await importing;
@@ -209,29 +253,32 @@ export class Callbacks {
 
   /** Whoever waits until no callback is running waits for this one too. */
   async #await(result: PromiseLike<unknown>, failed: (error: unknown) => void): Promise<void> {
-    this.#running++;
+    this.begin();
     try {
       await result;
     } catch (error) {
       failed(error);
     } finally {
-      this.#done();
+      this.end();
     }
   }
+}
 
-  #done(): void {
-    if (--this.#running > 0) return;
-    this.#idle?.resolve();
-    this.#idle = undefined;
-  }
+function bitOf(status: Status): number {
+  return status === "ok" ? HAS_CALLBACK : HAS_ERROR_CALLBACK;
+}
+
+/** The push's own callback. */
+function closureFor(status: Status, options: CheckedPushOptions | undefined): Callback | undefined {
+  return (status === "ok" ? options?.callback : options?.errorCallback) as Callback | undefined;
 }
 
 async function importTarget(specifier: string): Promise<Target> {
   const { url, exported } = splitSpecifier(specifier);
-  return findTarget(await import(url), exported);
+  return findTarget(await import(importable(url)), exported);
 }
 
-/** What `onCallbackError` is told of a task that goes on. */
+/** The outcome that `onCallbackError` is given for a task that goes on. */
 function progressing(task: InfoTask, taskId: number): Outcome {
   const error = new Error("The task has not ended: its onProgress threw");
   return { status: "failed", error, ...neverRan(task, taskId) };
@@ -242,7 +289,7 @@ function printError(what: string, error: unknown): void {
   try {
     text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   } catch {
-    // It has no way to be a string.
+    // It cannot be made a string.
   }
   console.error(`${what} threw ${text}`);
 }

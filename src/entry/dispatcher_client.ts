@@ -1,100 +1,64 @@
 /**
  * The entry's end of the dispatcher: starts its thread and the nursery's, gathers what is pushed in a turn into one
- * message, and reads the outcomes.
+ * message, and hands on what comes back.
  *
  * @module
  */
-import { setImmediate } from "node:timers";
-import { ByteBuffer, decode } from "../wire/codec.ts";
 import type { InfoTask } from "../info_task.ts";
-import { refuseLossy } from "../wire/lossy.ts";
+import { innerErrorsOfArguments, restoreInnerErrors } from "../wire/inner_errors.ts";
 import { now } from "../wire/now.ts";
-import type { CheckedPushOptions } from "../options.ts";
+import { Bridge, noteStart } from "../runtime/bridge.ts";
+import { startsBlock } from "../runtime/host.ts";
+import { onNothingLeft } from "../runtime/nothing_left.ts";
+import { ModuleNumbers } from "./module_numbers.ts";
+import { type OwnThread, startOwnThread } from "../runtime/own_thread.ts";
+import { Inbox, type Message, type OnValue } from "./inbox.ts";
+import type { CheckedPushOptions } from "./read_options.ts";
 import {
+  type BridgeData,
+  type DeathData,
   type DispatcherOptions,
+  type FromNurseryThread,
   type OutcomeData,
   PROTOCOL_VERSION,
   type RetryData,
+  type TaskOrigin,
   type ToDispatcher,
   type ToEntry,
+  type ToNurseryThread,
 } from "../wire/protocol.ts";
-import { BatchHead, OutcomeRecord, RecordWriter, TaskRecord } from "../wire/records.ts";
+import { BatchHead, RecordWriter, TaskRecord } from "../wire/records.ts";
+import { bytesToSeal, open, seal } from "../wire/sealed.ts";
 import { checkTransfer } from "../transfer.ts";
-import { within } from "../util/within.ts";
 
 /** Tasks in one message at most. */
 const MAX_BATCH = 256;
 
-/** How long the nursery has to end the workers, in milliseconds. */
-const NURSERY_MS = 500;
-
-/** How long outcomes are handled at a stretch before timers and requests have their turn, in milliseconds. */
-const SLICE_MS = 4;
+/** What the pool itself is told. */
+export type MessageToPool = Exclude<Message, { type: "outcome" | "told" | "kill-bridge" | "zombie" }>;
 
 /** Who hears of what comes from the dispatcher. */
 export interface DispatcherEvents {
-  /** A task returned a small plain value. */
-  value(
-    id: number,
-    worker: number,
-    attempts: number,
-    callbacks: number,
-    waitedMs: number,
-    ranMs: number,
-    value: unknown,
-  ): void;
-  outcome(outcome: OutcomeData): void;
-  message(message: Exclude<ToEntry, ArrayBuffer | { type: "outcome" | "told" }>): void;
+  value: OnValue;
+  /**
+   * A task ended in any other way, or returned more.
+   *
+   * @returns Undefined if its callback was called; else resolves when it has been.
+   */
+  outcome(outcome: OutcomeData): Promise<void> | undefined;
+  message(message: MessageToPool): void;
   /** The dispatcher, or the nursery, has died. */
   died(error: unknown): void;
+  /** Whether anybody waits for anything of the pool; absent where somebody always does. */
+  owes?(): boolean;
+  /** Nothing keeps the program running any more: it is about to end. */
+  abandoned?(): void;
+  /** There will be an outcome of a task that was pushed before this pool was: it gets an id here, which is returned. */
+  adopt(task: InfoTask): number;
 }
 
-/** See the module's description. */
-export class DispatcherClient {
-  readonly #dispatcher: Worker;
-  readonly #nursery: Worker;
-  readonly #events: DispatcherEvents;
-  readonly #modules = new Map<string, number>();
-  readonly #batch = new RecordWriter(BatchHead.words);
-  #batchAt = 0;
-  #flushing = false;
-  #backlog: ToEntry[] = [];
-  /** How far the first of them is read. */
-  #reading: { buffer: ByteBuffer; at: number } | undefined;
-  #paused = false;
-  #sliceStart = 0;
-  #sliceEnd = 0;
-  readonly #isolation: DispatcherOptions["isolation"];
-  #lastSpecifier = "";
-  #lastModule = -1;
-  readonly #told = Promise.withResolvers<void>();
-  readonly #closed = Promise.withResolvers<void>();
-  #ended = false;
-
-  constructor(options: DispatcherOptions, name: string, events: DispatcherEvents) {
-    this.#events = events;
-    this.#isolation = options.isolation;
-    this.#dispatcher = startWorker(
-      new URL("../runtime/dispatcher_worker.ts", import.meta.url),
-      `${name} dispatcher`,
-      events,
-    );
-    this.#nursery = startWorker(
-      new URL("../runtime/nursery_worker.ts", import.meta.url),
-      `${name} nursery`,
-      events,
-    );
-    this.#dispatcher.onmessage = ({ data }: MessageEvent<ToEntry>) => this.#take(data);
-    const { port1, port2 } = new MessageChannel();
-    this.#nursery.postMessage({ port: port1 }, [port1]);
-    this.post({ type: "hello", version: PROTOCOL_VERSION, options, nursery: port2 }, [port2]);
-  }
-
-  post(message: ToDispatcher, transfer: Transferable[] = []): void {
-    this.flush();
-    this.#dispatcher.postMessage(message, transfer);
-  }
-
+/** What a pool needs of whatever runs its tasks. */
+export interface PoolClient {
   /**
    * Sends a task, with its arguments as they are now.
    *
@@ -105,25 +69,127 @@ export class DispatcherClient {
     task: InfoTask,
     options: CheckedPushOptions | undefined,
     retry: RetryData | undefined,
-  ): void {
-    const module = this.module(task.specifier);
-    if (
-      retry === undefined && (options === undefined || isPlain(options)) && this.#append(id, module, task)
-    ) return;
-    this.#send(id, module, task, options, retry);
+  ): void;
+  post(
+    message: Exclude<
+      ToDispatcher,
+      | ArrayBuffer
+      | { type: "hello" | "bridge-gone" | "bridge-interrupted" | "module" | "forget" | "inspect" | "push" }
+    >,
+  ): void;
+  /** Asks which callbacks a module has. The answer is a message with the number that this returns. */
+  inspect(specifier: string): number;
+  /** Resolves when all workers have ended, or the dispatcher has. */
+  readonly closed: Promise<void>;
+  /** Keeps the program running, where it need not be kept, until nothing is owed any more. */
+  hold(): void;
+  /** Has the workers end when all tasks have. See `closed`. */
+  stop(): Promise<void>;
+  /** Has all workers killed; resolves when it is known which tasks were running. See `closed`. */
+  terminate(): Promise<void>;
+  /** Ends everything, whatever it is doing. No event comes any more. */
+  end(): Promise<void>;
+}
+
+/** See the module's description. */
+export class DispatcherClient implements PoolClient {
+  readonly #dispatcher: OwnThread;
+  readonly #bridge: Bridge | undefined;
+  /** What has started the workers: the nursery, or the dispatcher where one thread is both, or they are in cells. */
+  readonly #keeper: OwnThread;
+  readonly #events: DispatcherEvents;
+  readonly #modules = new ModuleNumbers({
+    named: (module, specifier) => this.post({ type: "module", module, specifier }),
+    forgotten: (module, sent) => this.post({ type: "forget", module, sent }),
+  });
+  readonly #batch = new RecordWriter(BatchHead.words);
+  #batchAt = 0;
+  #flushing = false;
+  readonly #inbox: Inbox;
+  readonly #isolation: DispatcherOptions["isolation"];
+  readonly #told = Promise.withResolvers<void>();
+  readonly #closed = Promise.withResolvers<void>();
+  /** The workers have ended that are to end before the keeper does, or it has died itself. */
+  readonly #keeperEnded = Promise.withResolvers<void>();
+  readonly #forget: () => void;
+  #held = true;
+  #ended = false;
+
+  constructor(options: DispatcherOptions, events: DispatcherEvents) {
+    const { name, setup } = options;
+    this.#events = events;
+    this.#inbox = new Inbox(events.value, (message) => this.#handle(message), () => this.#letGo());
+    this.#forget = onNothingLeft(() => events.abandoned?.());
+    this.#isolation = options.cell ? "process" : options.isolation;
+    const died = (error: unknown) => {
+      this.#keeperEnded.resolve();
+      events.died(error);
+    };
+    const bridge = this.#bridge = options.bridge ? new Bridge() : undefined;
+    this.#dispatcher = options.cell
+      ? startOwnThread("cells", name, died)
+      : startsBlock
+      ? startOwnThread("dispatcher", name, events.died)
+      : startOwnThread("manager", name, died);
+    this.#dispatcher.onmessage = ({ data }: MessageEvent<ToEntry>) => this.#inbox.take(data);
+    if (options.cell) {
+      this.#keeper = this.#dispatcher;
+      this.#greet(options, undefined, undefined);
+      return;
+    }
+    const { port1, port2 } = new MessageChannel();
+    this.#greet(options, port2, bridge?.data);
+    // All in one turn: an entry that blocks from now on has a whole pool. What is needed first is started first.
+    bridge?.start(setup, (death) => this.#bridgeGone(death));
+    this.#keeper = startsBlock ? startOwnThread("nursery", name, died) : this.#dispatcher;
+    this.#keeper.postMessage({ type: "serve", port: port1 } satisfies ToNurseryThread, [port1]);
   }
 
-  /** The number of a module, told to the dispatcher when it is new. */
-  module(specifier: string): number {
-    if (specifier === this.#lastSpecifier) return this.#lastModule;
-    let module = this.#modules.get(specifier);
-    if (module === undefined) {
-      module = this.#modules.size;
-      this.#modules.set(specifier, module);
-      this.post({ type: "module", module, specifier });
+  #greet(
+    options: DispatcherOptions,
+    nursery: MessagePort | undefined,
+    bridge: BridgeData | undefined,
+  ): void {
+    const ports = [nursery, bridge?.port].filter((port) => port !== undefined);
+    this.post({ type: "hello", version: PROTOCOL_VERSION, options, nursery, bridge }, ports);
+  }
+
+  #bridgeGone(death: DeathData): void {
+    if (!this.#ended) this.post({ type: "bridge-gone", death });
+  }
+
+  async #killBridge(): Promise<void> {
+    await this.#bridge?.kill();
+    if (!this.#ended) this.post({ type: "bridge-interrupted" });
+  }
+
+  post(message: ToDispatcher, transfer: Transferable[] = []): void {
+    this.flush();
+    this.#dispatcher.postMessage(message, transfer);
+  }
+
+  /** @param origin For a task of another pool. Such a task can be cancelled, as those with a signal can. */
+  push(
+    id: number,
+    task: InfoTask,
+    options: CheckedPushOptions | undefined,
+    retry: RetryData | undefined,
+    origin?: TaskOrigin,
+  ): void {
+    const module = this.#modules.get(task.specifier);
+    const plain = retry === undefined && origin === undefined && (options === undefined || isPlain(options));
+    if (!plain || !this.#append(id, module.number, task)) {
+      this.#send(id, module.number, task, options, retry, origin);
     }
-    this.#lastSpecifier = specifier;
-    return this.#lastModule = module;
+    if (!this.#held) this.hold();
+    module.sent++;
+  }
+
+  inspect(specifier: string): number {
+    const module = this.#modules.get(specifier);
+    this.post({ type: "inspect", module: module.number });
+    module.sent++;
+    return module.number;
   }
 
   /** Sends what was gathered. */
@@ -134,35 +200,50 @@ export class DispatcherClient {
     this.#dispatcher.postMessage(buffer, [buffer]);
   }
 
-  /** Resolves when all workers have ended, or the dispatcher has. */
+  hold(): void {
+    if (this.#held || this.#ended) return;
+    this.#held = true;
+    this.#dispatcher.hold(true);
+  }
+
+  /** All that has come so far was handed on. */
+  #letGo(): void {
+    if (!this.#held || this.#ended || this.#events.owes?.() !== false) return;
+    this.#held = false;
+    this.#dispatcher.hold(false);
+  }
+
   get closed(): Promise<void> {
     return this.#closed.promise;
   }
 
-  /** Has the workers end when all tasks have. See `closed`. */
   stop(): Promise<void> {
     this.post({ type: "stop" });
     return this.closed;
   }
 
-  /** Has all workers killed; resolves when it is known which tasks were running. See `closed`. */
   terminate(): Promise<void> {
     this.post({ type: "terminate" });
     return this.#told.promise;
   }
 
-  /** Ends both threads and all workers, whatever they do. Nothing is told any more. */
+  /** Ends both threads and all workers. */
   async end(): Promise<void> {
+    this.hold();
     this.#ended = true;
+    this.#forget();
+    this.#inbox.close();
     this.#told.resolve();
     this.#closed.resolve();
-    this.#dispatcher.terminate();
-    const ended = Promise.withResolvers<void>();
-    this.#nursery.onmessage = () => ended.resolve();
-    this.#nursery.postMessage("end");
-    // It may be starting a worker, or have died itself.
-    await within(ended.promise, NURSERY_MS);
-    this.#nursery.terminate();
+    if (this.#dispatcher !== this.#keeper) this.#dispatcher.terminate();
+    const bridge = this.#bridge?.kill();
+    this.#keeper.onmessage = ({ data }: MessageEvent<ToEntry | FromNurseryThread>) => {
+      if ("type" in data && data.type === "ended") this.#keeperEnded.resolve();
+    };
+    this.#keeper.postMessage({ type: "end" } satisfies ToNurseryThread);
+    // It may be starting a worker. Its end interrupts all workers that it still has.
+    const keeper = this.#keeperEnded.promise.then(() => this.#keeper.terminate());
+    await Promise.all([bridge, keeper]);
   }
 
   #append(id: number, module: number, task: InfoTask): boolean {
@@ -190,9 +271,10 @@ export class DispatcherClient {
     task: InfoTask,
     options: CheckedPushOptions | undefined,
     retry: RetryData | undefined,
+    origin: TaskOrigin | undefined,
   ): void {
     const args = [...task.args];
-    for (let i = 0; i < args.length; i++) refuseLossy(args[i], `argument ${i + 1}`, this.#isolation);
+    const inner = innerErrorsOfArguments(args, this.#isolation);
     const transfer = options?.transfer ?? [];
     // A message that cannot be sent would take the buffers along all the same.
     if (transfer.length > 0) checkTransfer(args, transfer);
@@ -201,119 +283,64 @@ export class DispatcherClient {
       module,
       timeout: task.timeout,
       args,
+      inner,
       transfer,
       priority: options?.priority ?? 0,
       softTimeout: options?.softTimeout,
+      cancelGrace: options?.cancelGrace,
+      timeoutGrace: options?.timeoutGrace,
       retry,
+      origin,
     };
-    this.post({ type: "push", task: data, at: now() }, transfer);
-  }
-
-  /**
-   * Handles messages in slices: Deno hands over all that have come before it turns to timers and requests again, and
-   * with them go the callbacks.
-   */
-  #take(message: ToEntry): void {
-    this.#backlog.push(message);
-    if (this.#paused) return;
-    const now = performance.now();
-    if (now - this.#sliceEnd > 1) this.#sliceStart = now;
-    this.#drain();
-  }
-
-  #drain(): void {
-    let next = 0;
-    while (next < this.#backlog.length && !this.#ended && !this.#sliceOver()) {
-      if (this.#receive(this.#backlog[next]!)) next++;
-    }
-    // What is left when the threads have been ended is of no use: all is settled.
-    this.#backlog = this.#ended ? [] : this.#backlog.slice(next);
-    this.#sliceEnd = performance.now();
-    this.#paused = this.#backlog.length > 0;
-    if (!this.#paused) return;
-    setImmediate(() => {
-      this.#sliceStart = performance.now();
-      this.#drain();
+    // Another attempt needs the arguments again.
+    const sealable = this.#isolation === "thread" && retry === undefined;
+    const bytes = sealable ? bytesToSeal(args, transfer) : 0;
+    if (bytes === 0) return this.post({ type: "push", task: data, at: now() }, transfer);
+    seal(args, transfer, (sealed) => {
+      const task = { ...data, args: [], transfer: [], sealed, bytes };
+      this.post({ type: "push", task, at: now() }, [sealed]);
     });
   }
 
-  #sliceOver(): boolean {
-    return performance.now() - this.#sliceStart >= SLICE_MS;
-  }
-
-  /** Handles a message, or as much of it as there is time for: false if there is more. */
-  #receive(message: ToEntry): boolean {
-    if (message instanceof ArrayBuffer) {
-      this.#reading ??= { buffer: new ByteBuffer(message), at: 0 };
-      if (!this.#read(this.#reading)) return false;
-      this.#reading = undefined;
-      return true;
-    }
+  /** Handles a message. True if it left a callback to a microtask. */
+  #handle(message: Message): boolean {
     switch (message.type) {
-      case "outcome":
-        this.#events.outcome(message.outcome);
-        return true;
+      case "outcome": {
+        const { outcome } = message;
+        if (outcome.sealed !== undefined) outcome.value = open(outcome.sealed);
+        restoreInnerErrors([outcome.value], outcome.inner);
+        outcome.inner = undefined;
+        return this.#events.outcome(outcome) !== undefined;
+      }
       case "told":
         this.#told.resolve();
+        return false;
+      case "zombie":
+        return false;
+      case "kill-bridge":
+        void this.#killBridge();
+        return false;
+      case "ready":
+        noteStart(message.startMs);
+        this.#events.message(message);
+        return false;
+      case "progress":
+        restoreInnerErrors([message.value], message.inner);
+        this.#events.message(message);
         return true;
       default:
         this.#events.message(message);
         if (message.type === "closed") this.#closed.resolve();
-        return true;
+        return false;
     }
   }
-
-  #read(reading: { buffer: ByteBuffer; at: number }): boolean {
-    const { buffer } = reading;
-    const { words } = buffer;
-    const { length } = words;
-    for (let count = 1; reading.at < length; count++) {
-      const { at } = reading;
-      buffer.at = 4 * (at + OutcomeRecord.header);
-      const value = decode(buffer);
-      reading.at += words[at]!;
-      this.#events.value(
-        OutcomeRecord.id(words, at),
-        OutcomeRecord.worker(words, at),
-        OutcomeRecord.attempts(words, at),
-        OutcomeRecord.callbacks(words, at),
-        OutcomeRecord.waitedMs(words, at),
-        OutcomeRecord.ranMs(words, at),
-        value,
-      );
-      if (count % 8 === 0 && this.#sliceOver()) return reading.at >= length;
-    }
-    return true;
-  }
-}
-
-function startWorker(url: URL, name: string, events: DispatcherEvents): Worker {
-  const worker = new Worker(url, { type: "module", name });
-  worker.onerror = (event) => {
-    // Else it would end the process.
-    event.preventDefault();
-    events.died(event.error ?? new Error(event.message));
-  };
-  worker.onmessageerror = () => events.died(new Error("A message could not be read"));
-  return worker;
 }
 
 /** Whether a record can hold all that the dispatcher needs to know. */
 function isPlain(options: CheckedPushOptions): boolean {
   return options.signal === undefined && options.priority === undefined &&
     options.softTimeout === undefined &&
+    options.cancelGrace === undefined &&
+    options.timeoutGrace === undefined &&
     options.transfer === undefined;
-}
-
-/**
- * Never runs: worker files are outside the module graph, so `deno cache`, `deno check` and publishing would not see
- * them unless something in it names them.
- */
-export function _graph(): Promise<unknown>[] {
-  return [
-    import("../runtime/dispatcher_worker.ts"),
-    import("../runtime/nursery_worker.ts"),
-    import("../runtime/thread_worker.ts"),
-    import("../runtime/process_worker.ts"),
-  ];
 }

@@ -1,53 +1,66 @@
 import type { InfoTask } from "../info_task.ts";
-import type { CheckedPushOptions } from "../options.ts";
+import type { CheckedPushOptions } from "./read_options.ts";
 import type { Outcome } from "../outcome.ts";
 import { HAS_CALLBACK } from "../wire/protocol.ts";
+import type { Delivery } from "./push_context.ts";
 
 /** Fulfils the promise that `push` or `run` gave. */
 export type Resolve = (result: never) => void;
 
-/** What a push has given beyond its task. */
-export interface Extras {
-  readonly options: CheckedPushOptions;
-  /** Removes the listener from the push's signal. */
-  release: (() => void) | undefined;
-}
-
-/** A pushed task that has no outcome yet, and what is owed to who pushed it. */
+/** A pushed task that has no outcome yet, and what is owed to whoever pushed it. */
 export class Pending {
   readonly task: InfoTask;
-  readonly extras: Extras | undefined;
+  /** What the push said beyond its task. */
+  readonly options: CheckedPushOptions | undefined;
   readonly #resolve: Resolve;
   /** Pushed by `run`, which gives the value and not the outcome. */
-  readonly #wantsValue: boolean;
+  readonly wantsValue: boolean;
+  /** Its callback is called where its promise is settled, in the context of the push: see `Delivery`. */
+  readonly delivered: boolean;
 
-  constructor(task: InfoTask, extras: Extras | undefined, resolve: Resolve, wantsValue: boolean) {
+  constructor(
+    task: InfoTask,
+    options: CheckedPushOptions | undefined,
+    resolve: Resolve,
+    wantsValue: boolean,
+    delivered: boolean,
+  ) {
     this.task = task;
-    this.extras = extras;
+    this.options = options;
     this.#resolve = resolve;
-    this.#wantsValue = wantsValue;
+    this.wantsValue = wantsValue;
+    this.delivered = delivered;
   }
 
-  /** Whether nobody looks at more of the outcome than its value: then there need not be one. */
+  /** Whether nobody looks at more of the outcome than its value: then no outcome need be made. */
   wantsOnlyValue(callbacks: number): boolean {
-    return this.#wantsValue && this.extras === undefined && (callbacks & HAS_CALLBACK) === 0;
+    return this.wantsValue && this.options === undefined && (callbacks & HAS_CALLBACK) === 0;
   }
 
-  /** Settles the promise of a task that returned and of which nobody wants more. */
+  /** Settles the promise of a task that returned, where nobody wants more than the value. */
   fulfil(value: unknown): void {
     this.#resolve(value as never);
   }
 
+  /** Has the callback called, and then the promise settled. */
+  deliver(delivery: Delivery): void {
+    this.#resolve(delivery as never);
+  }
+
   /** Settles the promise. */
   settle(outcome: Outcome): void {
-    if (!this.#wantsValue) this.#resolve(outcome as never);
+    if (!this.wantsValue) this.#resolve(outcome as never);
     else if (outcome.status === "ok") this.#resolve(outcome.value as never);
-    // The function that rejects would be kept for each waiting task, and hardly ever called.
+    // A function that rejects would have to be kept for each waiting task, and would hardly ever be called.
     else this.#resolve(Promise.reject(outcome.error) as never);
   }
 }
 
 const PAGE = 1024;
+
+/** See `Pending.wantsValue` and `Pending.delivered`. */
+const WANTS_VALUE = 1;
+const DELIVERED = 2;
 
 /** Not by shifting bits: ids outgrow 32 of them. */
 const pageOf = (id: number): number => Math.trunc(id / PAGE);
@@ -57,9 +70,10 @@ class Page {
   left = 0;
   readonly tasks: (InfoTask | undefined)[] = new Array(PAGE);
   readonly resolves: (Resolve | undefined)[] = new Array(PAGE);
-  readonly wantValues = new Uint8Array(PAGE);
-  /** Made with the first that has any. */
-  extras: (Extras | undefined)[] | undefined;
+  /** `WANTS_VALUE` and `DELIVERED`. */
+  readonly flags = new Uint8Array(PAGE);
+  /** Made for the first task that has any. */
+  options: (CheckedPushOptions | undefined)[] | undefined;
 }
 
 /**
@@ -70,7 +84,7 @@ class Page {
 export class PendingTable {
   readonly #pages = new Map<number, Page>();
   #size = 0;
-  /** The page that was used last, by `set`: ids come in their order. */
+  /** The page that `set` used last: ids come in order. */
   #lastIndex = -1;
   #last: Page | undefined;
 
@@ -79,14 +93,24 @@ export class PendingTable {
     return this.#size;
   }
 
-  /** @param wantsValue True for `run`, which gives the value and not the outcome. */
-  set(id: number, task: InfoTask, extras: Extras | undefined, resolve: Resolve, wantsValue: boolean): void {
+  /**
+   * @param wantsValue True for `run`, which gives the value and not the outcome.
+   * @param delivered True if its callback is called where its promise is settled.
+   */
+  set(
+    id: number,
+    task: InfoTask,
+    options: CheckedPushOptions | undefined,
+    resolve: Resolve,
+    wantsValue: boolean,
+    delivered = false,
+  ): void {
     const page = this.#pageFor(pageOf(id));
     const slot = id % PAGE;
     page.tasks[slot] = task;
     page.resolves[slot] = resolve;
-    page.wantValues[slot] = wantsValue ? 1 : 0;
-    if (extras !== undefined) (page.extras ??= new Array(PAGE))[slot] = extras;
+    page.flags[slot] = (wantsValue ? WANTS_VALUE : 0) | (delivered ? DELIVERED : 0);
+    if (options !== undefined) (page.options ??= new Array(PAGE))[slot] = options;
     page.left++;
     this.#size++;
   }
@@ -96,7 +120,10 @@ export class PendingTable {
     const slot = id % PAGE;
     const task = page?.tasks[slot];
     if (page === undefined || task === undefined) return undefined;
-    return new Pending(task, page.extras?.[slot], page.resolves[slot]!, page.wantValues[slot] === 1);
+    const flags = page.flags[slot]!;
+    const wantsValue = (flags & WANTS_VALUE) !== 0;
+    const delivered = (flags & DELIVERED) !== 0;
+    return new Pending(task, page.options?.[slot], page.resolves[slot]!, wantsValue, delivered);
   }
 
   /** Removes and returns it: whoever gets it owes the outcome. */
@@ -108,7 +135,7 @@ export class PendingTable {
     const slot = id % PAGE;
     page.tasks[slot] = undefined;
     page.resolves[slot] = undefined;
-    if (page.extras !== undefined) page.extras[slot] = undefined;
+    if (page.options !== undefined) page.options[slot] = undefined;
     this.#size--;
     // The page of the last id is about to be used again.
     if (--page.left === 0 && index !== this.#lastIndex) this.#pages.delete(index);

@@ -1,15 +1,15 @@
-import { setImmediate } from "node:timers";
+import { nextTurn } from "../runtime/host.ts";
 
 /**
  * Those who wait for room in the queue, first come first served.
  *
- * As many are woken as there are places. Who is woken may push or not: what is still free when all of them had their
- * turn is offered to the next.
+ * As many are woken as there are places. Whoever is woken may push or not: the places that are still free when all of
+ * them have had their turn are offered to the next.
  */
 export class Rooms {
   readonly #free: () => number;
   #waiting: PromiseWithResolvers<void>[] = [];
-  /** Places offered to who was woken and has not pushed yet. */
+  /** Places offered to those who were woken and have not pushed yet. */
   #offered = 0;
   #checking = false;
 
@@ -59,8 +59,8 @@ export class Rooms {
   #check(): void {
     if (this.#checking) return;
     this.#checking = true;
-    // When all microtasks have run, and with them the pushes of who was woken.
-    setImmediate(() => {
+    // When all microtasks have run, and with them the pushes of those who were woken.
+    nextTurn(() => {
       this.#checking = false;
       this.#offered = 0;
       this.wake();

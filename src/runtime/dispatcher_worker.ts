@@ -5,14 +5,11 @@
  */
 import { Dispatcher } from "../dispatcher/dispatcher.ts";
 import type { ToDispatcher, ToEntry } from "../wire/protocol.ts";
+import { parent } from "./parent.ts";
 
-// A local interface: `/// <reference lib="deno.worker" />` is not allowed in the module graph of a package.
-const scope = self as unknown as {
-  onmessage: ((event: MessageEvent<ToDispatcher>) => void) | null;
-  postMessage(message: ToEntry, transfer?: Transferable[]): void;
-};
+const entry = parent<ToDispatcher, ToEntry>();
 
 const dispatcher = new Dispatcher({
-  post: (message, transfer) => scope.postMessage(message, transfer ?? []),
+  post: (message, transfer) => entry.postMessage(message, transfer),
 });
-scope.onmessage = ({ data }) => dispatcher.receive(data);
+entry.listen((message) => dispatcher.receive(message));

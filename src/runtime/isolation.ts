@@ -1,3 +1,4 @@
+import { builtin, host, isWindows } from "./host.ts";
 import { isAtLeast } from "./version.ts";
 
 /** From this version on, Deno can interrupt a worker that holds a Web Lock. */
@@ -6,13 +7,27 @@ const INTERRUPTS_SINCE = [2, 9, 4];
 let told = false;
 
 /**
- * Threads where the runtime can stop them, else processes where they may be started, else threads all the same: then
+ * Processes where memory is limited, since in a thread only the heap is, and they may be started. Otherwise threads where
+ * the runtime can stop them, else processes where they may be started, else threads all the same: then
  * a hung task burns its core until the process ends, and is counted as a zombie.
  */
-export function chooseIsolation(wanted: "auto" | "thread" | "process", name: string): "thread" | "process" {
+export function chooseIsolation(
+  wanted: "auto" | "thread" | "process" | "cell",
+  name: string,
+  memoryLimit?: number,
+): "thread" | "process" {
+  // In a cell there are threads.
+  if (wanted === "cell") return "thread";
+  if (wanted === "auto" && memoryLimit !== undefined && mayStartProcesses()) return "process";
   if (wanted !== "auto") return wanted;
-  if (isAtLeast(INTERRUPTS_SINCE)) return "thread";
-  const processes = granted("run") && granted("env");
+  if (memoryLimit !== undefined) {
+    const flags = host === "deno" ? "--allow-run and --allow-env" : "--allow-child-process";
+    console.error(
+      `${name}: without ${flags} tasks run in threads, where memoryLimit counts the heap only: buffers do not count`,
+    );
+  }
+  if (host !== "deno" || isAtLeast(INTERRUPTS_SINCE)) return "thread";
+  const processes = mayStartProcesses();
   if (!told) {
     told = true;
     const version = `Deno ${Deno.version.deno} cannot stop threads that are stuck`;
@@ -25,6 +40,29 @@ export function chooseIsolation(wanted: "auto" | "thread" | "process", name: str
   return processes ? "process" : "thread";
 }
 
-function granted(name: "run" | "env"): boolean {
+/**
+ * Whether this program can be started once more, for a process: one that `deno compile` made has no Deno, and would start
+ * itself, again and again. Likewise with Node.
+ */
+export function hasRuntime(): boolean {
+  if (host === "browser") return false;
+  return host === "deno" ? !Deno.build.standalone : !builtin("node:sea")?.isSea();
+}
+
+/** Whether child processes may be started. */
+export function mayStartProcesses(): boolean {
+  if (!hasRuntime()) return false;
+  if (host === "deno") return granted("run") && granted("env");
+  // Absent without `--permission`.
+  return builtin("node:process")?.permission?.has("child") ?? true;
+}
+
+/** Whether cells may be started: each has a socket, and a file without a name. */
+export function mayStartCells(): boolean {
+  return host === "deno" && !isWindows && isAtLeast(INTERRUPTS_SINCE) && mayStartProcesses() &&
+    (["read", "write", "net"] as const).every(granted);
+}
+
+function granted(name: "run" | "env" | "read" | "write" | "net"): boolean {
   return Deno.permissions.querySync({ name }).state === "granted";
 }

@@ -1,34 +1,47 @@
-import { MessageChannel as NodeChannel, type MessagePort as NodePort } from "node:worker_threads";
+import type { MessagePort as NodePort } from "node:worker_threads";
 import { now } from "../wire/now.ts";
-import type { FromWorker, Running, ToWorker } from "../wire/protocol.ts";
-import type { SchedulerOptions } from "../scheduler/scheduling.ts";
+import type { BridgeData, FromWorker, Running, ToWorker } from "../wire/protocol.ts";
+import { builtin, cores, host, need, sharesMemory } from "./host.ts";
 import { listen } from "./listen.ts";
-import type { WorkerEvents, WorkerLink } from "./port.ts";
+import { newLock, onceFree } from "./lock.ts";
+import type { Capacity, WorkerEvents, WorkerLink } from "./port.ts";
 import { RemoteClock } from "./remote_clock.ts";
-import { SharedSeat, SLOTS } from "./shared.ts";
+import { createMemory, SharedSeat, SLOTS } from "./shared.ts";
+
+// A channel of `node:worker_threads` tells when its other end is gone; on Deno a web channel does not.
+const Channel = (builtin("node:worker_threads")?.MessageChannel ?? MessageChannel) as new () => {
+  port1: NodePort;
+  port2: NodePort;
+};
 
 /** A word of a record holds no larger number. */
 const MAX_SEQ = 2 ** 31 - 1;
 
-/** How many tasks a worker may hold, and how many workers may start at once beside others, for the scheduler. */
-export function capacityOf(
-  isolation: "thread" | "process",
-): Pick<SchedulerOptions, "maxOffered" | "maxSeq" | "maxSpan" | "maxStarting"> {
-  // A thread's numbers must fit the slots also with gaps between them; a process cannot give a task back, and its start
-  // keeps a core busy.
+/** What the scheduler may ask of workers of this kind. */
+export function capacityOf(isolation: "thread" | "process"): Capacity {
+  // A thread's numbers must fit the slots also with gaps between them; a process cannot give a task back. Its start keeps
+  // a core busy, but where tasks hang again and again it is what all others wait for: two for each core get most done.
+  const threads = cores();
+  const maxSpares = Math.min(8 * threads, 32);
+  if (isolation === "thread" && !sharesMemory) return alone(maxSpares, Infinity);
   return isolation === "thread"
-    ? { maxOffered: SLOTS / 2, maxSeq: MAX_SEQ, maxSpan: SLOTS, maxStarting: Infinity }
-    : {
-      maxOffered: 1,
-      maxSeq: MAX_SEQ,
-      maxSpan: Infinity,
-      maxStarting: Math.ceil(navigator.hardwareConcurrency / 2),
-    };
+    ? { maxOffered: SLOTS / 2, maxSeq: MAX_SEQ, maxSpan: SLOTS, maxSpares, maxStarting: Infinity }
+    : alone(Math.min(2 * threads, 8), 2 * threads);
+}
+
+/** Workers that cannot share memory hold one task at a time. */
+function alone(maxSpares: number, maxStarting: number): Capacity {
+  return { maxOffered: 1, maxSeq: MAX_SEQ, maxSpan: Infinity, maxSpares, maxStarting };
 }
 
 abstract class PortLink implements WorkerLink {
   abstract readonly memory: SharedArrayBuffer | undefined;
+  abstract readonly leaving: boolean;
   readonly #port: NodePort;
+  readonly #events: WorkerEvents;
+  /** In a browser the only sign that a worker has ended is that it holds its lock no more. */
+  readonly lock: string | undefined = newLock();
+  tellsEnd = host !== "browser";
   readonly #clock = new RemoteClock();
   readonly #createdAt = now();
   /** When the tasks that it holds were offered, by the last bits of their numbers. */
@@ -37,12 +50,14 @@ abstract class PortLink implements WorkerLink {
   constructor(port: NodePort, events: WorkerEvents) {
     this.#port = port;
     listen<FromWorker>(port, (message) => events.message(message));
-    this.#port.on("close", () => events.gone());
+    if (host !== "browser") this.#port.on("close", () => events.gone());
+    this.#events = events;
   }
 
   abstract takeBack(seq: number): boolean;
   abstract look(seq: number): Running | undefined;
   abstract read(into: Int32Array): number;
+  abstract stop(): void;
   abstract leaves(): void;
   abstract started(seq: number, at: number, loading: boolean, callbacks: number): void;
 
@@ -52,6 +67,10 @@ abstract class PortLink implements WorkerLink {
 
   ready(at: number): void {
     this.#clock.note(this.#createdAt, at, at, now());
+    if (this.lock === undefined) return;
+    // It holds the lock by now. What it has posted before its end comes first.
+    this.tellsEnd = true;
+    onceFree(this.lock, () => setTimeout(() => this.#events.gone()));
   }
 
   shift(seq: number, startedAt: number, endedAt: number): number {
@@ -59,7 +78,7 @@ abstract class PortLink implements WorkerLink {
     return this.#clock.shift;
   }
 
-  post(message: ToWorker, transfer?: Transferable[]): void {
+  post(message: ToWorker, transfer: Transferable[] = []): void {
     this.#port.postMessage(message, transfer as never);
   }
 
@@ -70,7 +89,13 @@ abstract class PortLink implements WorkerLink {
 
 /** To a thread: claims and results in shared memory. */
 class ThreadLink extends PortLink {
-  readonly #seat = new SharedSeat();
+  readonly leaving = false;
+  readonly #seat: SharedSeat;
+
+  constructor(port: NodePort, memory: SharedArrayBuffer, events: WorkerEvents) {
+    super(port, events);
+    this.#seat = new SharedSeat(memory);
+  }
 
   get memory(): SharedArrayBuffer {
     return this.#seat.memory;
@@ -97,22 +122,34 @@ class ThreadLink extends PortLink {
 
   override started(): void {}
 
+  override stop(): void {
+    this.#seat.stop();
+  }
+
   override leaves(): void {}
 }
 
-/** To a child process: one task at a time, and the child tells when it begins. */
+/** To a child process, or to a thread that shares no memory: one task at a time, and the child tells when it begins, before it does. */
 class ProcessLink extends PortLink {
   readonly memory = undefined;
   #running: Running | undefined;
-  #leaving = false;
+  leaving = false;
 
-  /** A child that ended without a word may have begun the task and not come to tell: none is to run twice. */
+  /** True if the child has ended, and all that it had told by then was heard: it did not tell of this task. */
   override takeBack(seq: number): boolean {
-    return this.#leaving && this.#running?.seq !== seq;
+    return this.leaving && this.#running?.seq !== seq;
   }
 
+  /** It is killed. */
+  override stop(): void {}
+
   override leaves(): void {
-    this.#leaving = true;
+    this.leaving = true;
+  }
+
+  override post(message: ToWorker, transfer: Transferable[] = []): void {
+    const moves = !(message instanceof ArrayBuffer) && message.type === "run-one" && transfer.length > 0;
+    super.post(moves ? { ...message, moved: transfer as ArrayBuffer[] } : message, transfer);
   }
 
   override look(seq: number): Running | undefined {
@@ -134,8 +171,20 @@ export function createLink(
   isolation: "thread" | "process",
   events: WorkerEvents,
 ): { link: WorkerLink; port: MessagePort } {
-  // A channel of `node:worker_threads` tells when its other end is gone; on Deno a web channel does not.
-  const { port1, port2 } = new NodeChannel();
-  const link = isolation === "thread" ? new ThreadLink(port1, events) : new ProcessLink(port1, events);
+  const { port1, port2 } = new Channel();
+  const link = isolation === "thread" && sharesMemory
+    ? new ThreadLink(port1, createMemory(), events)
+    : new ProcessLink(port1, events);
   return { link, port: port2 as unknown as MessagePort };
+}
+
+/** The dispatcher's end of the worker that the entry has started. */
+export function adoptLink({ port, memory }: BridgeData, events: WorkerEvents): WorkerLink {
+  // A port that came with a message of the web does not tell when its other end is gone; received by way of
+  // `node:worker_threads` it does (seen up to Deno 2.9.6).
+  const { port1, port2 } = new Channel();
+  port2.postMessage(port, [port as never]);
+  const { message } = need("node:worker_threads").receiveMessageOnPort(port1) as { message: NodePort };
+  port1.close();
+  return new ThreadLink(message, memory, events);
 }

@@ -3,20 +3,9 @@
  *
  * @module
  */
-import { serve } from "../nursery/nursery.ts";
+import { createNursery } from "../nursery/nursery.ts";
+import type { FromNurseryThread, ToNurseryThread } from "../wire/protocol.ts";
+import { parent } from "./parent.ts";
 
-// A local interface: `/// <reference lib="deno.worker" />` is not allowed in the module graph of a package.
-const scope = self as unknown as {
-  onmessage: ((event: MessageEvent<{ port: MessagePort } | "end">) => void) | null;
-  postMessage(message: "ended"): void;
-};
-
-let end = (): void => {};
-scope.onmessage = ({ data }) => {
-  if (data !== "end") {
-    end = serve(data.port);
-    return;
-  }
-  end();
-  scope.postMessage("ended");
-};
+const entry = parent<ToNurseryThread, FromNurseryThread>();
+entry.listen(createNursery(() => entry.postMessage({ type: "ended" })));

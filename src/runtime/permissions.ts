@@ -1,24 +1,26 @@
 import { fromFileUrl } from "@std/path";
-
-/** The kinds of permissions. */
-export const NAMES = ["read", "write", "net", "env", "run", "ffi", "sys", "import"] as const;
-type Name = typeof NAMES[number];
+import { host } from "./host.ts";
+import { type PermissionName as Name, PERMISSIONS, type Permissions } from "../permissions.ts";
 
 /** What a child process may do, as command line flags. */
 export interface ChildPermissions {
   flags: string[];
   /** Whether it may read everything; else the files of the task modules are added when it is started. */
   readsAll: boolean;
+  /** Whether it names files or folders that may be read. */
+  readsSome: boolean;
 }
 
 /**
  * The flags for a permission set, which can never be more than this process has.
  *
  * @throws {Deno.errors.NotCapable} If the set asks for what this process may not do itself.
+ * @throws {TypeError} Where there are no such permissions.
  */
-export function childPermissions(set: Deno.PermissionOptions | undefined): ChildPermissions {
+export function childPermissions(set: Permissions | undefined): ChildPermissions {
+  if (host !== "deno") return inheritedPermissions(set);
   const flags: string[] = [];
-  for (const name of NAMES) {
+  for (const name of PERMISSIONS) {
     const wanted = set === undefined || set === "inherit"
       ? "inherit"
       : set === "none"
@@ -27,7 +29,26 @@ export function childPermissions(set: Deno.PermissionOptions | undefined): Child
     const flag = flagOf(name, wanted);
     if (flag !== undefined) flags.push(flag);
   }
-  return { flags, readsAll: flags.includes("--allow-read") };
+  return {
+    flags,
+    readsAll: flags.includes("--allow-read"),
+    readsSome: flags.some((flag) => flag.startsWith("--allow-read=")),
+  };
+}
+
+/** Node hands on what this process may do by itself, and cannot express all that a set denies; Bun denies nothing. */
+function inheritedPermissions(set: Permissions | undefined): ChildPermissions {
+  if (set === undefined || set === "inherit") return { flags: [], readsAll: true, readsSome: false };
+  if (host === "bun") {
+    throw new TypeError('Cannot create a pool: "permissions" needs Deno: Bun cannot deny a process anything');
+  }
+  // `new Worker(file, { execArgv: [] })` is under no permissions (seen up to Node 26.10), and tasks run in threads, which
+  // need `--allow-worker`.
+  throw new TypeError(
+    'Cannot create a pool: "permissions" needs Deno: on Node a task can start a thread that may do everything, and the ' +
+      "environment cannot be denied at all; to keep well-meaning tasks from files, start the program itself with " +
+      '"node --permission": they inherit what that denies',
+  );
 }
 
 function flagOf(name: Name, wanted: unknown): string | undefined {
@@ -78,17 +99,58 @@ function listed(name: Name, wanted: readonly (string | URL)[]): string[] {
   );
   const whole = grantedWhole(name);
   for (const item of items) {
+    checkItem(name, item);
     if (!whole && !grantedAll(name, item)) throw refused(`${name}: ${JSON.stringify(item)}`);
   }
   return items;
 }
 
 function allow(name: Name, items: readonly string[]): string {
-  return `--allow-${name}=${items.map((item) => item.replaceAll(",", ",,")).join(",")}`;
+  return `--allow-${name}=${items.join(",")}`;
+}
+
+/** What a command line cannot name would keep every worker from starting, or allow something else. */
+function checkItem(name: Name, item: string): void {
+  const reason = unnameable(item) ?? refusal(name, item);
+  if (reason === undefined) return;
+  throw new RangeError(
+    `Cannot create a pool: "permissions" cannot name ${name}: ${JSON.stringify(item)}: ${reason}`,
+  );
+}
+
+/** Why a command line of Deno cannot name it as a part of a list. */
+export function unnameable(item: string): string | undefined {
+  if (item === "") return "it is empty";
+  if (item.includes(",")) return "it has a comma, which Deno takes for the end of an item (seen up to 2.9.6)";
+  if (item.includes("\0")) return "it has a null character";
+  return undefined;
+}
+
+/** Hosts as Deno takes them: names and all below one, addresses and blocks of them, with a port or without. */
+const HOSTS = [
+  /^(\*\.)?[\w-]+(\.[\w-]+)*\.?(:\d{1,5})?$/,
+  /^\[[\da-fA-F:.]+\](:\d{1,5})?$/,
+  /^[\da-fA-F:.]+(\/\d{1,3})?$/,
+  /^(unix|vsock):/,
+];
+
+/** Why Deno would refuse it on its command line; asked for it, it says so only of some (seen up to 2.9.6). */
+function refusal(name: Name, item: string): string | undefined {
+  switch (name) {
+    case "net":
+    case "import":
+      return HOSTS.some((host) => host.test(item)) ? undefined : "it is no host";
+    case "env":
+      return item.includes("=") ? "the name of a variable has no equals sign" : undefined;
+    case "sys":
+      return /^[a-zA-Z]+$/.test(item) ? undefined : "there is no such kind of information";
+    default:
+      return undefined;
+  }
 }
 
 /** Granted without exceptions. A part of it cannot be listed, so it cannot be handed on unless it is named. */
-function grantedWhole(name: Name): boolean {
+export function grantedWhole(name: Name): boolean {
   const { state, partial } = Deno.permissions.querySync({ name });
   return state === "granted" && !partial;
 }
@@ -104,7 +166,8 @@ function grantedAll(name: Name, item: string): boolean {
   return true;
 }
 
-function isGranted(name: Name, item: string): boolean {
+/** Granted without exceptions. */
+export function isGranted(name: Name, item: string): boolean {
   const descriptors: Record<Name, object> = {
     read: { path: item },
     write: { path: item },
@@ -127,19 +190,6 @@ function refused(what: string): Error {
   );
 }
 
-const graphs = new Map<string, Promise<string[]>>();
-
-/**
- * The local files of the graph of a module: what a child must be able to read to import it at all.
- *
- * Deno checks what a worker imports against its read permission, also what is imported statically.
- */
-export function localFiles(specifier: string): Promise<string[]> {
-  let files = graphs.get(specifier);
-  if (files === undefined) graphs.set(specifier, files = readGraph(specifier));
-  return files;
-}
-
 /** Whether this process may read it, and it is not a folder: leave for one would be leave for all that is in it. */
 export function isReadableFile(path: string): boolean {
   if (!isGranted("read", path)) return false;
@@ -149,19 +199,4 @@ export function isReadableFile(path: string): boolean {
     // It is missing.
     return true;
   }
-}
-
-async function readGraph(specifier: string): Promise<string[]> {
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--quiet", "--json", specifier],
-    stdout: "piped",
-    stderr: "null",
-  }).output();
-  const info: { modules?: { specifier: string }[] } = JSON.parse(
-    new TextDecoder().decode(stdout) || "{}",
-  );
-  // Also what is missing: it must be looked for to be missed, and not be refused for want of permission.
-  return (info.modules ?? []).map((each) => each.specifier).filter((each) => each.startsWith("file:")).map(
-    fromFileUrl,
-  );
 }

@@ -5,6 +5,20 @@
  */
 import type { DeathData, FromWorker, Running, ToWorker, WorkerSpec } from "../wire/protocol.ts";
 
+/** What workers of a kind can hold, for the scheduler, whose options have the same names. */
+export interface Capacity {
+  /** The most tasks that a worker holds at once: 1 where it cannot share memory with the dispatcher. */
+  readonly maxOffered: number;
+  /** The largest number that a task may have on a worker. */
+  readonly maxSeq: number;
+  /** The largest difference between the numbers of two tasks that a worker holds. */
+  readonly maxSpan: number;
+  /** How many spares there may be, for want of another number. */
+  readonly maxSpares: number;
+  /** How many workers may be starting at once while tasks run. */
+  readonly maxStarting: number;
+}
+
 /** The dispatcher's end of a worker. */
 export interface WorkerLink {
   /** What the worker shares with the dispatcher, where it can. */
@@ -23,8 +37,16 @@ export interface WorkerLink {
   ready(at: number): void;
   /** That it begins a task, where it has no shared memory. */
   started(seq: number, at: number, loading: boolean, callbacks: number): void;
-  /** That it is about to end: it begins nothing any more. */
+  /** Has a thread end by itself also where it does not come to read a message: see `stop_points.ts`. */
+  stop(): void;
+  /** That it is about to end, or has ended: it begins nothing any more. */
   leaves(): void;
+  /** The name of the lock that the worker is to hold, where that is how its end is noticed. */
+  readonly lock: string | undefined;
+  /** Whether its end will be told by `gone`; else only whoever started it knows. */
+  readonly tellsEnd: boolean;
+  /** Whether that was told of a worker without shared memory: then it is handed nothing. */
+  readonly leaving: boolean;
   post(message: ToWorker, transfer?: Transferable[]): void;
   /** No more messages; the worker has ended. */
   end(): void;
@@ -39,10 +61,12 @@ export interface WorkerEvents {
 
 /** A worker, as the nursery that started it holds it. */
 export interface WorkerHandle {
-  /** Interrupts a thread, kills a process. */
-  kill(): void;
+  /** Interrupts a thread, as soon as that is safe, or kills a process. Resolves when that is done. */
+  kill(): Promise<void> | void;
   /** Resolves when all that it has said so far was passed on. */
   drained(): Promise<void>;
+  /** It is not to keep the program running, where there is a choice. */
+  letGo?(): void;
 }
 
 /** Starts a worker that speaks over the port. */

@@ -1,18 +1,18 @@
-import { spawn } from "node:child_process";
-import process from "node:process";
 import { describeError } from "../wire/error_data.ts";
-import { type DeathData, RESULTS, type ToWorker, type WorkerSpec } from "../wire/protocol.ts";
+import { type DeathData, type FromWorker, RESULTS, type RunOne, type ToWorker } from "../wire/protocol.ts";
+import { type Child, deathOf, killGroup, printed, spawnChild } from "./child.ts";
+import { childArguments } from "./child_command.ts";
+import { listen } from "./listen.ts";
 import { decodeMessage, DRAIN_MS, encodeMessage, type FromChild, type ToChild } from "./process_message.ts";
 import { PROCESS_TURNS, quiet } from "./quiet.ts";
-import { isReadableFile, localFiles } from "./permissions.ts";
 import type { StartWorker } from "./port.ts";
-import { bootstrap } from "./thread.ts";
-
-/** How V8 ends a process, whose heap may be full: a trap or an abort, as signal or as the shell's code for it. */
-const TRAPS = ["SIGTRAP", "SIGABRT", "SIGILL", 133, 134, 132];
 
 /** How long a process that said that it ends, or that cannot be spoken to any more, may still be there. */
 const EXIT_MS = 500;
+
+export { printed };
+
+export { mayReadModule } from "./child_command.ts";
 
 /**
  * Starts a child process. It hosts one thread worker and answers on its main thread, which no task can block, so
@@ -25,19 +25,47 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
   let over = false;
   /** How many messages have come. */
   let heard = 0;
-  const end = (final: DeathData) => {
+  /** What came with buffers that are nowhere else, until the process tells that it begins it. */
+  let kept: RunOne | undefined;
+  const exited = Promise.withResolvers<void>();
+  const disconnected = Promise.withResolvers<void>();
+  /** @param drained Whether all that it has told was passed on. */
+  const end = (final: DeathData, drained = false) => {
     if (over) return;
     over = true;
-    events.gone(death ?? final);
-    port.close();
+    death ??= final;
+    exited.resolve();
+    // It may not have read all: then nothing tells that its end of the channel is closed, and ours would stay open for
+    // ever (seen up to Deno 2.9.6).
+    if (child?.connected) child.disconnect();
+    events.gone(death);
+    if (!drained) return port.close();
+    if (kept !== undefined) giveBack(kept);
+    post({ type: "ended", death });
+    // More tasks may be on their way to it.
+    hear((message) => {
+      if (message instanceof ArrayBuffer) return;
+      if (message.type === "run-one") giveBack(message);
+      else if (message.type === "close") port.close();
+    });
+  };
+  let take: ((message: ToWorker) => void) | undefined;
+  /** What comes from now on goes there. */
+  const hear = (next: (message: ToWorker) => void) => {
+    if (take === undefined) listen<ToWorker>(port, (message) => take!(message));
+    take = next;
+  };
+  const post = (message: FromWorker, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
+  const giveBack = ({ seq, args, moved }: RunOne) => {
+    if (moved !== undefined) post({ type: "returned", seq, args, moved }, moved);
   };
   const send = (message: ToChild) => {
     const bytes = encodeMessage(message);
     if (child?.connected) child.send(bytes as never);
   };
-  const start = (flags: string[]) => {
+  const start = (args: string[]) => {
     if (over) return;
-    child = spawnChild(flags);
+    child = spawnChild(args, spec.setup, spec.child!.cwd, "ignore", exited.promise);
     /** It is on its way out; if it does not get there by itself, it is helped. */
     const finish = (final: DeathData) => {
       setTimeout(() => {
@@ -56,36 +84,47 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
       }
       const inner = message.message;
       if (inner !== RESULTS && inner.type === "dying") death ??= inner.death;
-      port.postMessage(message.message);
+      if (inner !== RESULTS && inner.type === "started") kept = undefined;
+      post(inner);
     });
     child.on("error", (error) => {
-      // It may be that it could not be spoken to, or not be killed: nobody is to be left behind.
+      if (child!.pid === undefined) return end(failure(error, "could not be started"));
+      // It cannot be spoken to, having ended perhaps, or cannot be killed: nobody is to be left behind.
       killGroup(child!);
-      end(failure(error, heard > 0 ? "was lost" : undefined));
+      finish(failure(error, "was lost"));
     });
-    child.on("exit", (code, signal) => {
-      const final = deathOf(code, signal, spec.memoryLimit);
+    child.on("exit", async (code, signal) => {
+      const final = deathOf(code, signal, spec.setup.memoryLimit);
       // What its tasks have started goes along.
       killGroup(child!);
-      // Its last messages may still be on their way: the channel closes behind them, and tells so before their turn.
-      const last = () => setTimeout(() => end(final));
-      if (!child!.connected) last();
-      else child!.once("disconnect", last);
-      setTimeout(() => end(final), DRAIN_MS);
+      // Its last messages may still be on their way, and where it has not read all nothing tells that they have come.
+      const still = Promise.all([quiet(() => heard, PROCESS_TURNS), wait(DRAIN_MS)]);
+      await Promise.race([disconnected.promise, still]);
+      // The channel tells that it is closed before the last of them had their turn.
+      await wait(0);
+      end(final, true);
     });
-    child.on("disconnect", () => finish({ reason: "exit", exitCode: null, message: "closed its channel" }));
-    port.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+    child.on("disconnect", () => {
+      disconnected.resolve();
+      finish({ reason: "exit", exitCode: null, message: "closed its channel" });
+    });
+    hear((data) => {
+      if (!(data instanceof ArrayBuffer) && data.type === "run-one" && data.moved !== undefined) {
+        kept = data;
+        data = { ...data };
+        delete data.moved;
+      }
       try {
         send({ type: "message", message: data });
       } catch (error) {
         if (data instanceof ArrayBuffer || data.type !== "run-one") throw error;
+        kept = undefined;
         events.undeliverable(data.seq, error);
       }
-    };
-    send({ type: "start", initializer: spec.initializer, memoryLimit: spec.memoryLimit });
+    });
+    send({ type: "start", setup: spec.setup });
   };
-  if (spec.readable.length === 0 && spec.flags.includes("--allow-read")) start(spec.flags);
-  else readFlags(spec).then(start).catch((error) => end(failure(error)));
+  childArguments(spec.child!).then(start).catch((error) => end(failure(error, "could not be started")));
   return {
     drained: () => quiet(() => heard, PROCESS_TURNS),
     kill() {
@@ -95,66 +134,15 @@ export const startProcess: StartWorker = (spec, port, _memory, events) => {
   };
 };
 
-type Child = ReturnType<typeof spawn>;
+const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-function spawnChild(flags: string[]): Child {
-  return spawn(process.execPath, [
-    "run",
-    "--no-prompt",
-    "--quiet",
-    ...flags,
-    // Not the file itself: for a `data:` module Deno looks for the configuration of the working directory.
-    bootstrap(new URL("./process_worker.ts", import.meta.url)).href,
-  ], {
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
-    serialization: "advanced",
-    // A group of its own, so that what the tasks start can be killed along with it.
-    detached: true,
-  });
-}
-
-/**
- * The flags, with leave to read the files of the modules that are to run: those that may be read here, since a task
- * module can name whatever it likes as a part of it.
- */
-async function readFlags({ flags, readable }: WorkerSpec): Promise<string[]> {
-  const own = new URL("./thread_worker.ts", import.meta.url).href;
-  const [ownFiles, ...graphs] = await Promise.all([own, ...readable].map(localFiles));
-  const files = [...ownFiles!, ...graphs.flat().filter(isReadableFile)];
-  const named = flags.find((flag) => flag.startsWith("--allow-read="));
-  const rest = flags.filter((flag) => flag !== named);
-  if (files.length === 0) return flags;
-  const list = [...new Set(files)].map((file) => file.replaceAll(",", ",,")).join(",");
-  return [...rest, named === undefined ? `--allow-read=${list}` : `${named},${list}`];
-}
-
-function failure(thrown: unknown, what = "could not be started"): DeathData {
+function failure(thrown: unknown, what: string): DeathData {
   const error = describeError(thrown);
+  if (error.class === "Deno.errors.NotCapable") {
+    const { message, stack } = error;
+    // Deno names one after the other.
+    error.message = `${message}; processes need --allow-run and --allow-env`;
+    error.stack = stack?.replace(message, () => error.message);
+  }
   return { reason: "error", exitCode: null, error, message: `${what}: ${error.message}` };
-}
-
-function killGroup(child: Child): void {
-  // Not started at all.
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, "SIGKILL");
-  } catch {
-    // It has ended already, or there are no process groups here.
-    child.kill("SIGKILL");
-  }
-}
-
-function deathOf(code: number | null, signal: string | null, memoryLimit: number | undefined): DeathData {
-  const trapped = TRAPS.includes(signal ?? code ?? 0);
-  if (trapped && memoryLimit !== undefined) {
-    return {
-      reason: "memory",
-      exitCode: code,
-      message: `ran out of memory (memoryLimit: ${memoryLimit} MiB)`,
-    };
-  }
-  const perhaps = trapped ? " (it may have run out of memory)" : "";
-  return signal === null
-    ? { reason: "exit", exitCode: code, message: `exited with code ${code}${perhaps}` }
-    : { reason: "signal", exitCode: code, message: `was killed by ${signal}${perhaps}` };
 }

@@ -6,15 +6,16 @@
  *
  * @module
  */
-import { Deserializer, Serializer } from "node:v8";
-import type { DeathData, FromWorker, ToWorker } from "../wire/protocol.ts";
+import { deserialize, Deserializer, serialize, Serializer } from "node:v8";
+import type { DeathData, FromWorker, ToWorker, WorkerSetup } from "../wire/protocol.ts";
+import { host } from "./host.ts";
 
 /**
  * From the nursery to the child. All messages travel as bytes made by `encodeMessage`: what `send` cannot clone it
  * reports late, and on Deno not before half of it is written (seen up to 2.9.6).
  */
 export type ToChild =
-  | { type: "start"; initializer: string | undefined; memoryLimit: number | undefined }
+  | { type: "start"; setup: WorkerSetup }
   | { type: "message"; message: ToWorker };
 
 /** From the child to the nursery. */
@@ -50,6 +51,8 @@ export function isSendable(value: unknown): boolean {
 }
 
 function bytesOf(value: unknown): Uint8Array {
+  // Bun has none of the classes (seen up to 1.4.5).
+  if (host === "bun") return serialize(value);
   const serializer = new Serializer();
   serializer.writeHeader();
   serializer.writeValue(value);
@@ -58,6 +61,7 @@ function bytesOf(value: unknown): Uint8Array {
 
 /** The message of the bytes. */
 export function decodeMessage<T extends ToChild | FromChild>(bytes: Uint8Array): T {
+  if (host === "bun") return deserialize(bytes);
   const deserializer = new Deserializer(bytes);
   deserializer.readHeader();
   return deserializer.readValue();

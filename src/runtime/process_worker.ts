@@ -7,7 +7,14 @@
 import process from "node:process";
 import { MessageChannel } from "node:worker_threads";
 import { describeError } from "../wire/error_data.ts";
-import { type DeathData, type ErrorData, type FromWorker, RESULTS, type ToWorker } from "../wire/protocol.ts";
+import {
+  type DeathData,
+  type ErrorData,
+  type FromWorker,
+  RESULTS,
+  type ToWorker,
+  type WorkerSetup,
+} from "../wire/protocol.ts";
 import { listen } from "./listen.ts";
 import {
   decodeMessage,
@@ -17,25 +24,32 @@ import {
   isSendable,
   type ToChild,
 } from "./process_message.ts";
+import { keepOnly } from "./child_env.ts";
+import { endWithParent } from "./orphan.ts";
 import { startThread } from "./thread.ts";
 
 /** How often the memory of the process is looked at, in milliseconds. */
 const MEMORY_POLL_MS = 50;
 /** How long it may take for large messages to leave before the process ends. */
 const UNSENT_MS = 30_000;
-/** How often the parent is looked for, in milliseconds. */
-const PARENT_POLL_MS = 1_000;
 const MIB = 2 ** 20;
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** How many messages are on their way out. */
 let unsent = 0;
-const sent = () => unsent--;
+/** Shared with the thread, which waits there: the number of the last task whose beginning was told to the parent. */
+const told = new Int32Array(new SharedArrayBuffer(4)).fill(-1);
 
-function post(bytes: Uint8Array): void {
+/** @param begun The number of the task whose beginning the message tells. */
+function post(bytes: Uint8Array, begun?: number): void {
   unsent++;
-  process.send?.(bytes, undefined, undefined, sent);
+  process.send?.(bytes, undefined, undefined, () => {
+    unsent--;
+    if (begun === undefined) return;
+    Atomics.store(told, 0, begun);
+    Atomics.notify(told, 0);
+  });
 }
 
 /** A task some progress of which could not be sent: that is how it ended, unless it fails by itself. */
@@ -58,7 +72,7 @@ function send(message: FromWorker): void {
     if (other === undefined) return;
     bytes = encodeMessage({ type: "message", message: other });
   }
-  post(bytes);
+  post(bytes, message !== RESULTS && message.type === "started" ? message.seq : undefined);
 }
 
 /** What is told instead of a message that cannot be sent to another process: there is shared memory in it, say. */
@@ -106,22 +120,25 @@ function die(death: DeathData): void {
   // be large, and is waited for: the parent cannot make sense of half a message. Except where memory runs out: the task
   // fills more of it meanwhile.
   const message: FromChild = { type: "dying", death: sendableDeath(death) };
-  process.send?.(encodeMessage(message), undefined, undefined, () => Deno.exit(1));
+  process.send?.(encodeMessage(message), undefined, undefined, () => process.exit(1));
   const until = performance.now() + (death.reason === "memory" ? 0 : UNSENT_MS);
   setInterval(() => {
-    if (unsent === 0 || performance.now() > until) Deno.exit(1);
+    if (unsent === 0 || performance.now() > until) process.exit(1);
   }, DRAIN_MS);
 }
 
-function host(initializer: string | undefined, memoryLimit: number | undefined): (message: ToWorker) => void {
+function host(setup: WorkerSetup): (message: ToWorker) => void {
+  const { memoryLimit, env } = setup;
+  if (env !== undefined) keepOnly(env);
   const { port1, port2 } = new MessageChannel();
   listen(port1, send);
   // The end of a thread may be told before what it posted last; when its port closes, all has come.
   const drained = new Promise((resolve) => port1.on("close", resolve));
   startThread(
-    { isolation: "thread", initializer, memoryLimit, flags: [], readable: [] },
+    // It shares the environment of this process.
+    { isolation: "process", setup: { ...setup, env: undefined }, hurried: true },
     port2 as unknown as MessagePort,
-    undefined,
+    told.buffer,
     {
       gone: (death) => void Promise.race([drained, wait(DRAIN_MS)]).then(() => die(death)),
       undeliverable: () => {},
@@ -136,33 +153,18 @@ function host(initializer: string | undefined, memoryLimit: number | undefined):
  * start. Looking often enough, this comes before V8 ends the process, which takes it a second and 40 lines on stderr.
  */
 function watchMemory(memoryLimit: number): void {
-  const base = Deno.memoryUsage().rss;
+  const base = process.memoryUsage().rss;
   setInterval(() => {
-    if (Deno.memoryUsage().rss - base < memoryLimit * MIB) return;
+    if (process.memoryUsage().rss - base < memoryLimit * MIB) return;
     die({ reason: "memory", exitCode: null, message: `ran out of memory (memoryLimit: ${memoryLimit} MiB)` });
   }, MEMORY_POLL_MS);
-}
-
-/** The parent has gone: nobody wants to know any more, and what the tasks have started goes along. */
-function endGroup(): void {
-  try {
-    process.kill(-process.pid, "SIGKILL");
-  } finally {
-    Deno.exit(0);
-  }
 }
 
 let deliver: ((message: ToWorker) => void) | undefined;
 process.on("message", (bytes: Uint8Array) => {
   const message = decodeMessage<ToChild>(bytes);
-  if (message.type === "start") deliver = host(message.initializer, message.memoryLimit);
+  if (message.type === "start") deliver = host(message.setup);
   else deliver?.(message.message);
 });
 
-process.on("disconnect", endGroup);
-// That event is not to be relied on: a parent that died while its tasks spun has been seen to leave children behind
-// that were never told (Deno 2.9.6).
-const parent = Deno.ppid;
-setInterval(() => {
-  if (Deno.ppid !== parent) endGroup();
-}, PARENT_POLL_MS);
+endWithParent();

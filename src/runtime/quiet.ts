@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers";
+import { nextTurn } from "./host.ts";
 
 /** After so many turns of the event loop without a message from another thread none is left. */
 export const THREAD_TURNS = 32;
@@ -20,7 +20,7 @@ const MAX_TIMES = 8;
 export async function quiet(heard: () => number, enough: number): Promise<void> {
   for (let turns = 0, still = 0; still < enough && turns < MAX_TIMES * enough; turns++) {
     const before = heard();
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise<void>((resolve) => nextTurn(resolve));
     still = heard() === before ? still + 1 : 0;
   }
 }

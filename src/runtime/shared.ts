@@ -38,7 +38,14 @@ const SEQ_MASK = 0x3ffffff;
 
 const WRITTEN = SLOTS;
 const READ = SLOTS + 1;
-const RING = SLOTS + 2;
+/** Not 0 once the worker is to end, whatever it is doing. */
+const STOPPED = SLOTS + 2;
+const RING = SLOTS + 3;
+
+/** Memory for a new worker. */
+export function createMemory(): SharedArrayBuffer {
+  return new SharedArrayBuffer(8 * SLOTS + 4 * (RING + RING_WORDS));
+}
 
 /** One side's view of the shared memory. */
 export class SharedSeat {
@@ -51,7 +58,7 @@ export class SharedSeat {
   /** Dispatcher: up to where it has read. */
   #read = 0;
 
-  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(8 * SLOTS + 4 * (RING + RING_WORDS))) {
+  constructor(memory: SharedArrayBuffer = createMemory()) {
     this.memory = memory;
     this.#times = new Float64Array(memory, 0, SLOTS);
     this.#words = new Int32Array(memory, 8 * SLOTS, RING + RING_WORDS);
@@ -137,6 +144,16 @@ export class SharedSeat {
   #refresh(): number {
     this.#known = load(this.#words, READ);
     return this.#used();
+  }
+
+  /** Dispatcher: the worker is to end at its next stop point, see `stop_points.ts`. */
+  stop(): void {
+    store(this.#words, STOPPED, 1);
+  }
+
+  /** Worker: whether it is to end. */
+  get stopped(): boolean {
+    return load(this.#words, STOPPED) !== 0;
   }
 
   /** Dispatcher: takes all records out, and gives their length in words. There must be room for `RING_WORDS`. */

@@ -4,59 +4,69 @@
  *
  * @module
  */
-import { type MessagePort as NodePort, workerData } from "node:worker_threads";
+import type { MessagePort as NodePort } from "node:worker_threads";
 import { describeError } from "../wire/error_data.ts";
+import { now } from "../wire/now.ts";
 import type { DeathData, FromWorker, ToWorker } from "../wire/protocol.ts";
-import { type Seat, TaskRunner } from "../worker/task_runner.ts";
+import type { Seat } from "../worker/seat.ts";
+import { TaskRunner } from "../worker/task_runner.ts";
+import { BUILTINS, loadBuiltin } from "./builtins.ts";
+import { Gate } from "./gate.ts";
+import { builtin, host } from "./host.ts";
+import { openLife, settled, UNSETTLED } from "./life.ts";
 import { listen } from "./listen.ts";
+import { hideLocks, holdLock, isInterruptible } from "./lock.ts";
+import { Claims } from "./claims.ts";
 import { SharedSeat } from "./shared.ts";
 import type { ThreadData } from "./thread.ts";
+import { addStopPoints } from "./stop_points.ts";
+import { interruptAgain } from "./interrupt.ts";
+import { thread } from "./thread_self.ts";
+import { replaceStreaming } from "./wasm.ts";
 
-/** Deno's types lack it. */
-interface Locks {
-  request(name: string, held: () => Promise<void>): Promise<void>;
-  query(): Promise<Record<"held" | "pending", { name: string }[]>>;
-}
+/** How long the main thread of a child process may take to tell that a task begins, in milliseconds. */
+const TOLD_MS = 1_000;
+const loadWord = Atomics.load;
+const storeWord = Atomics.store;
+const waitWord = Atomics.wait;
 
-const LOCK_PREFIX = "multiprocess-";
+/** A hurried worker loads no built-ins while messages have come within this, in milliseconds. */
+const QUIET_MS = 50;
+/** But it does not wait longer than this for that, in milliseconds. */
+const MAX_QUIET_MS = 2_000;
 
-const data = workerData as ThreadData;
+const setTimeout = builtin("node:timers")?.setTimeout ?? globalThis.setTimeout;
+const PromiseClass = Promise;
+
+const data: ThreadData = await thread.data();
 const port = data.port as unknown as NodePort;
-const { memory, initializer, memoryLimit } = data;
-const { locks } = navigator as unknown as { locks?: Locks };
+const { isolation, memory, setup, hurried, lock } = data;
+const life = openLife(data.life);
 // Tasks can import `workerData` too, and have no business with the port.
-data.port = data.memory = undefined;
+data.port = data.memory = data.life = undefined;
 
 const postMessage = port.postMessage.bind(port);
 // Deno iterates over the list, which a task may have made impossible.
-const post = (message: FromWorker, transfer: ArrayBuffer[] = []): void =>
-  transfer.length === 0 ? postMessage(message) : postMessage(message, transfer);
-// Not `process.exit`: it loops until the thread is interrupted, which happens once. After an exit by a task it would
-// spin for ever (seen up to 2.9.6).
-const exitThread = Deno.exit;
-const exitCode = Object.getOwnPropertyDescriptor(Deno, "exitCode")?.get;
+const post = (message: FromWorker, transfer: Transferable[] = []): void =>
+  transfer.length === 0 ? postMessage(message) : postMessage(message, transfer as ArrayBuffer[]);
 /** An exit has begun. Deno may deliver another message after it, and run what is scheduled (seen up to 2.9.6). */
 let leaving = false;
-hidePort();
+/** Nothing else would tell that it has ended. */
+const unseen = host === "browser" && lock === undefined;
+const wait = (ms: number) => new PromiseClass<void>((resolve) => setTimeout(resolve, ms));
+thread.hide(port);
 
-/**
- * Deno calls these with the port, or with an event that has it as its target, when a message arrives (seen up to
- * 2.9.6): a task that patched them would get hold of it, and could answer for other tasks.
- */
-function hidePort(): void {
-  Object.defineProperty(port, "dispatchEvent", { value: EventTarget.prototype.dispatchEvent });
-  for (const prototype of [Event.prototype, MessageEvent.prototype]) {
-    for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
-      if (get !== undefined) Object.defineProperty(prototype, name, { configurable: false });
-    }
-  }
-}
+/** In a cell. */
+const claims = data.claims === undefined ? undefined : new Claims(data.claims);
 
 /** In shared memory: see `shared.ts`. */
 class ThreadSeat extends SharedSeat implements Seat {
-  readonly isolation = "thread";
+  /** What it tells leaves a cell, and then its process. */
+  readonly isolation = claims === undefined ? "thread" : "process";
+  readonly measured = "thread";
+  readonly note = claims?.note;
 
-  post(message: FromWorker, transfer?: ArrayBuffer[]): void {
+  post(message: FromWorker, transfer?: Transferable[]): void {
     post(message, transfer);
   }
 
@@ -65,14 +75,22 @@ class ThreadSeat extends SharedSeat implements Seat {
   }
 }
 
-/** In a child process: every step is a message. */
+/** In a child process, or where no memory is shared: every step is a message. */
 class MessageSeat implements Seat {
-  readonly isolation = "process";
+  readonly isolation = isolation;
+  readonly measured = isolation;
   readonly crowded = false;
   readonly unread = false;
+  /** The number of the last task whose beginning is known outside this process. */
+  readonly #told = memory === undefined ? undefined : new Int32Array(memory);
 
+  /** Begins no task before that is known outside: of a process that was killed one can tell what it had not begun. */
   claim(seq: number, loading: boolean, callbacks: number, at: number): boolean {
     post({ type: "started", seq, at, loading, callbacks });
+    if (this.#told === undefined) return true;
+    for (let last; (last = loadWord(this.#told, 0)) !== seq;) {
+      if (waitWord(this.#told, 0, last, TOLD_MS) === "timed-out") break;
+    }
     return true;
   }
 
@@ -88,7 +106,7 @@ class MessageSeat implements Seat {
     return false;
   }
 
-  post(message: FromWorker, transfer?: ArrayBuffer[]): void {
+  post(message: FromWorker, transfer?: Transferable[]): void {
     post(message, transfer);
   }
 
@@ -99,7 +117,8 @@ class MessageSeat implements Seat {
 
 function exit(code: number): void {
   depart();
-  exitThread(code);
+  if (unseen) post({ type: "dying", death: { reason: "exit", exitCode: code, message: "exited" } });
+  thread.exit(code);
 }
 
 function depart(): void {
@@ -108,8 +127,7 @@ function depart(): void {
 }
 
 /** Tells why, and ends the thread. */
-function die(event: Event, thrown: unknown, how: string): void {
-  event.preventDefault();
+function die(thrown: unknown, how: string): void {
   if (leaving) return;
   depart();
   const error = describeError(thrown);
@@ -130,74 +148,72 @@ function die(event: Event, thrown: unknown, how: string): void {
 function leave(): void {
   if (leaving) return;
   depart();
-  const code = exitCode?.call(Deno) ?? 0;
+  const code = thread.exitCode();
   post({ type: "dying", death: { reason: "exit", exitCode: code, message: `exited with code ${code}` } });
 }
 
-addEventListener("unload", leave);
-// After `close()` the `unload` comes late: a task that begins meanwhile would be lost with the thread (seen up to 2.9.6).
-const { close } = globalThis as { close?: () => void };
-if (close !== undefined) {
-  const closing = () => {
-    leave();
-    close.call(globalThis);
-  };
-  Object.defineProperty(globalThis, "close", { value: closing, configurable: true, writable: true });
+thread.onLeave(leave);
+thread.onUncaught(die);
+thread.furnish(isolation, setup);
+
+const seat = isolation === "process" || memory === undefined ? new MessageSeat() : new ThreadSeat(memory);
+const runner = new TaskRunner(seat, setup.memoryLimit, setup.maxMemoryBeforeRecycle);
+if (setup.output !== "inherit") {
+  const { divertOutput } = await import("./diverted_output.ts");
+  divertOutput(setup.output === "ignore" ? () => true : (stream, text) => runner.output.print(stream, text));
 }
 
-addEventListener("error", (event) => die(event, event.error, "an uncaught error"));
-addEventListener("unhandledrejection", (event) => die(event, event.reason, "an unhandled rejection"));
+/** Of the calls that are stop points. */
+const gate = new Gate(life, end, () => (seat as ThreadSeat).stopped);
 
-// Node workers on Deno lack it (denoland/deno: seen up to 2.9.6), and modules written for workers expect it.
-if (!("self" in globalThis)) {
-  Object.defineProperty(globalThis, "self", { value: globalThis, configurable: true });
-}
-
-const runner = new TaskRunner(memory === undefined ? new MessageSeat() : new ThreadSeat(memory), memoryLimit);
+/** When the last message came. */
+let heardAt = 0;
 listen<ToWorker>(port, (message) => {
+  heardAt = now();
   if (!leaving) runner.receive(message);
 });
 
-const held = holdLock();
 hideLocks();
-await held;
-await runner.start(initializer);
-
-/**
- * From 2.9.4 on Deno interrupts code of a worker only while the worker holds a Web Lock. Held for the whole life;
- * its name is the worker's own, so nobody waits for it. Older versions have no locks: then this is skipped.
- */
-function holdLock(): Promise<void> {
-  return new Promise((ready, fail) => {
-    if (locks === undefined) return ready();
-    const request = locks.request.bind(locks);
-    const uuid = crypto.randomUUID.bind(crypto);
-    const forever = new Promise<void>(() => {});
-    const hold = async () => {
-      let held = false;
-      try {
-        await request(LOCK_PREFIX + uuid(), () => {
-          held = true;
-          ready();
-          return forever;
-        });
-      } catch (error) {
-        if (!held) return fail(error);
-        // Stolen: code of this process that is no task of ours can see all its locks, and take them.
-        void hold();
-      }
-    };
-    void hold();
-  });
+// Else nothing interrupts it, and a process is killed.
+if (isInterruptible && isolation === "thread") {
+  replaceStreaming();
+  // An initializer takes its time anyhow.
+  if (hurried && setup.initializer === undefined) {
+    storeWord(life, 0, UNSETTLED);
+    await holdLock();
+    await runner.start({ initializer: undefined });
+    await settle();
+  } else {
+    for (let step = 0; step < BUILTINS; step++) await loadBuiltin(step);
+    addStopPoints(gate);
+    settled(life);
+    await holdLock();
+    await runner.start(setup);
+  }
+} else {
+  if (lock !== undefined) await holdLock(lock);
+  await runner.start(setup);
 }
 
-/** Tasks do not see the locks of the pool, which are those of the whole process, and so cannot steal them. */
-function hideLocks(): void {
-  if (locks === undefined) return;
-  const query = locks.query.bind(locks);
-  const foreign = ({ name }: { name: string }) => !name.startsWith(LOCK_PREFIX);
-  Object.getPrototypeOf(locks).query = async () => {
-    const { held, pending } = await query();
-    return { held: held.filter(foreign), pending: pending.filter(foreign) };
-  };
+/** Loads all built-ins while nothing else is to be done, one in a turn of the event loop. */
+async function settle(): Promise<void> {
+  const since = heardAt = now();
+  for (let step = 0; step < BUILTINS; step++) {
+    await wait(step === 0 ? QUIET_MS : 0);
+    while (now() < heardAt + QUIET_MS && now() < since + MAX_QUIET_MS) await wait(QUIET_MS);
+    if (leaving) return;
+    await loadBuiltin(step);
+  }
+  addStopPoints(gate);
+  settled(life);
+}
+
+/** At a stop point. */
+function end(): void {
+  try {
+    if (!leaving) exit(0);
+  } catch {
+    // It was interrupted already, and that got lost.
+  }
+  interruptAgain();
 }

@@ -1,9 +1,11 @@
 import type { ModuleBook } from "./module_book.ts";
 import type { Offered } from "./offered.ts";
 import type { DeathData } from "../wire/protocol.ts";
-import { isUrgent, type TaskQueue } from "./queue.ts";
+import type { Placement } from "./placement.ts";
+import { isUrgent } from "./queue.ts";
 import type { SchedulerOptions, Task } from "./scheduling.ts";
-import type { WorkerRecord } from "./workers.ts";
+import type { WaitingTasks } from "./waiting_tasks.ts";
+import { isFull, type WorkerRecord } from "./workers.ts";
 
 /** Work that is handed out at once is expected to take about this long, in milliseconds. */
 const BATCH_MS = 32;
@@ -12,10 +14,12 @@ const STEAL_MS = 0.25;
 /** A task expected to run longer than this is handed out only to a free worker, in milliseconds. */
 const AHEAD_MS = 20;
 /**
- * While tasks wait on a worker it is looked at every so many milliseconds, at the latest: to read the results, of which
- * it says nothing as long as it has more to do. Each word from it would take its core from it between two tasks.
+ * While tasks wait on a worker it is looked at every so many milliseconds, at the latest, to read its results: it says
+ * nothing about them as long as it has more to do. Each message would take its core away between two tasks.
  */
 const LOOK_MS = 8;
+/** How many tasks of modules that were given up one look for the next settles: other deadlines are not to wait. */
+const MAX_REFUSED = 1_000;
 /** How long a task may run, however short it was expected to be, before those behind it are taken back. */
 export const LATE_MS = 4;
 
@@ -28,20 +32,29 @@ type Refuse<T> = (task: T, death: DeathData, now: number) => void;
  */
 export class HandOut<T extends Task> {
   readonly #options: SchedulerOptions;
-  readonly #queue: TaskQueue<T>;
+  readonly #waiting: WaitingTasks<T>;
   readonly #modules: ModuleBook;
+  readonly #placement: Placement<T>;
   readonly #refuse: Refuse<T>;
 
-  constructor(options: SchedulerOptions, queue: TaskQueue<T>, modules: ModuleBook, refuse: Refuse<T>) {
+  constructor(
+    options: SchedulerOptions,
+    waiting: WaitingTasks<T>,
+    modules: ModuleBook,
+    placement: Placement<T>,
+    refuse: Refuse<T>,
+  ) {
     this.#options = options;
-    this.#queue = queue;
+    this.#waiting = waiting;
     this.#modules = modules;
+    this.#placement = placement;
     this.#refuse = refuse;
   }
 
   /** Takes out of the queue what the worker is to be given now. */
   take(worker: WorkerRecord<T>, onlyUrgent: boolean, now: number): T[] {
     const tasks: T[] = [];
+    if (worker.leaving || (this.#placement.lacks(worker) && !this.#isNext(worker, now))) return tasks;
     const { state } = worker;
     const held = state.phase === "busy" ? state.offered.size : 0;
     const most = this.#most(worker, held);
@@ -53,18 +66,20 @@ export class HandOut<T extends Task> {
       if (estimate === undefined || estimate > AHEAD_MS) return tasks;
       if (now - state.since > this.lateAfter(first)) return tasks;
       expected = estimate * held;
-      // Refilling by halves, here too: else each task that ends is a message for the next one.
+      // Refilling by halves, here too: otherwise each task that ends would cost a message for the next one.
       if (held > 1 && expected > BATCH_MS / 2) return tasks;
     }
     for (let holds = held; holds < most; holds++) {
-      const task = this.#next(now);
+      const task = this.#next(worker, now);
       if (task === undefined || (onlyUrgent && !isUrgent(task))) break;
       const estimate = this.#modules.estimate(task.module);
-      const alone = estimate === undefined || estimate > AHEAD_MS || task.exclusive ||
+      const risky = this.#modules.isHeld(task.module);
+      const alone = estimate === undefined || estimate > AHEAD_MS || task.exclusive || risky ||
         isUrgent(task);
       // One is always waiting behind a running one, so that the worker need not wait for the next message.
       if (holds > 0 && (alone || (expected + estimate > BATCH_MS && holds > 1))) break;
-      this.#queue.shift();
+      this.#waiting.take(task);
+      if (risky) this.#modules.probe(task);
       tasks.push(task);
       if (alone) break;
       expected += estimate;
@@ -89,30 +104,44 @@ export class HandOut<T extends Task> {
     return now + Math.min(LOOK_MS, this.lateAfter(offered.first()!));
   }
 
-  /** How many tasks a worker may hold that holds some now. */
-  #most({ state, handed, nextSeq }: WorkerRecord<T>, held: number): number {
-    const { maxOffered, maxSeq, maxSpan, maxTasksPerWorker, size } = this.#options;
+  /** How many tasks a worker may hold in all; it holds some now. */
+  #most(worker: WorkerRecord<T>, held: number): number {
+    const { kind, state, handed, nextSeq } = worker;
+    const { capacity, maxTasksPerWorker, size } = this.#options;
+    const { maxOffered, maxSeq, maxSpan } = capacity[kind];
     // Refilling by halves keeps messages few.
-    if (held > maxOffered / 2) return 0;
+    if (held > maxOffered / 2 || isFull(worker)) return 0;
     const firstSeq = state.phase === "busy" ? state.offered.first()!.seq : nextSeq;
     return Math.min(
       maxOffered,
-      held + Math.ceil(this.#queue.size / size),
+      held + Math.ceil(this.#waiting.size / size),
       held + maxTasksPerWorker - handed,
       held + maxSpan - (nextSeq - firstSeq),
       held + maxSeq + 1 - nextSeq,
     );
   }
 
-  /** The next task to run. Those of a module that keeps ending workers are settled on the way. */
-  #next(now: number): T | undefined {
-    for (;;) {
-      const task = this.#queue.peek();
+  /** Whether the worker may run the task whose turn it is. */
+  #isNext(worker: WorkerRecord<T>, now: number): boolean {
+    const first = this.#waiting.first();
+    return first !== undefined && this.#placement.may(worker, first, now);
+  }
+
+  /** The next task for the worker. Those of a module that was given up are settled on the way. */
+  #next(worker: WorkerRecord<T>, now: number): T | undefined {
+    const refused = ({ module }: T) => this.#modules.refused(module, now);
+    const may = (task: T) => refused(task) !== undefined || this.#placement.may(worker, task, now);
+    for (let count = 0;; count++) {
+      const task = this.#waiting.peek(may);
       if (task === undefined) return undefined;
-      const refused = this.#modules.refused(task.module, now);
-      if (refused === undefined) return task;
-      this.#queue.shift();
-      this.#refuse(task, refused, now);
+      const death = refused(task);
+      if (death === undefined) return task;
+      if (count === MAX_REFUSED) {
+        this.#waiting.unseen = true;
+        return undefined;
+      }
+      this.#waiting.take(task);
+      this.#refuse(task, death, now);
     }
   }
 }

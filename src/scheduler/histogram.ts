@@ -1,4 +1,4 @@
-import type { Percentiles } from "../outcome.ts";
+import type { StatsData } from "../wire/protocol.ts";
 
 /** Buckets a doubling of the value, all of the same width: a value is within 3 % of the middle of its bucket. */
 const STEPS = 16;
@@ -22,16 +22,23 @@ export class Histogram {
   #counts = new Float64Array(BUCKETS);
   #total = 0;
   #max = 0;
+  #mean = 0;
+  /** The sum of the squares of all differences from the mean, kept up by Welford's method: sums of squares lose digits. */
+  #squares = 0;
 
   add(ms: number): void {
     const bucket = ms > FLOOR ? Math.min(BUCKETS - 1, leading(ms) - LOWEST) : 0;
     this.#counts[bucket]!++;
     this.#total++;
     if (ms > this.#max) this.#max = ms;
+    const difference = ms - this.#mean;
+    this.#mean += difference / this.#total;
+    this.#squares += difference * (ms - this.#mean);
   }
 
-  percentiles(): Percentiles {
-    return { p50: this.#at(0.5), p99: this.#at(0.99), max: this.#max };
+  percentiles(): StatsData["ranMs"] {
+    const stddev = this.#total === 0 ? 0 : Math.sqrt(this.#squares / this.#total);
+    return { p50: this.#at(0.5), p99: this.#at(0.99), max: this.#max, mean: this.#mean, stddev };
   }
 
   #at(share: number): number {

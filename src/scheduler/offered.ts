@@ -1,6 +1,6 @@
 import type { Task } from "./scheduling.ts";
 
-/** The tasks that a worker holds, in the order it runs them. */
+/** The tasks that a worker holds, in the order in which it runs them. */
 export class Offered<T extends Task> {
   #tasks: T[];
   #head = 0;
@@ -49,13 +49,17 @@ export class Offered<T extends Task> {
     return at < 0 ? undefined : this.#tasks.splice(at, 1)[0];
   }
 
+  *[Symbol.iterator](): Iterator<T> {
+    for (let i = this.#head; i < this.#tasks.length; i++) yield this.#tasks[i]!;
+  }
+
   seqs(): number[] {
     const seqs: number[] = [];
     for (let i = this.#head; i < this.#tasks.length; i++) seqs.push(this.#tasks[i]!.seq);
     return seqs;
   }
 
-  /** The shortest limit of all that may still begin: without the first, where that runs already. */
+  /** The shortest limit of all tasks that may still begin: without the first, if that is running already. */
   shortest(running: boolean): number {
     let ms = Infinity;
     for (let i = this.#head + (running ? 1 : 0); i < this.#tasks.length; i++) {

@@ -14,11 +14,26 @@ export class Orders<T extends Task, R extends Result> {
     this.#commands.push(command);
   }
 
+  /** Has the worker give back what it has not begun of these. */
+  takeBack(worker: number, seqs: readonly number[]): void {
+    this.push({ type: "take-back", worker, seqs });
+  }
+
+  /** @param drained Whether all that it has posted is to be read before. */
+  look(worker: number, drained = false): void {
+    this.push({ type: "look", worker, drained });
+  }
+
+  /** Has the worker looked at by then. */
+  watch(worker: number, at: number): void {
+    this.push({ type: "watch", worker, at });
+  }
+
   wakeBy(at: number): void {
     if (at < this.#wakeAt) this.#wakeAt = at;
   }
 
-  /** It is time: who still wants to be woken says so again. */
+  /** It is time: whoever still wants to be woken says so again. */
   woken(): void {
     this.#wakeAt = Infinity;
   }

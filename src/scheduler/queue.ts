@@ -1,13 +1,21 @@
 import { TaskHeap } from "./task_heap.ts";
 
+/**
+ * Whether nobody wants a task any more. `if-waiting`: it is still wanted if its worker had begun it, which shows when it
+ * is taken back; it is not tried again.
+ */
+export type Cancelled = "no" | "if-waiting" | "yes";
+
 /** A task that waits, as the queue needs to know it. */
 export interface Queued {
   readonly id: number;
   readonly priority: number;
   /** When it was pushed, in milliseconds. */
   readonly pushedAt: number;
-  /** True for a task that was cancelled while it waited: it is dropped when its turn comes, if not before. */
-  readonly cancelled: boolean;
+  /** One that was cancelled while it waited is dropped when its turn comes, if not before. */
+  readonly cancelled: Cancelled;
+  /** It has ended a worker: it waits a level longer, so that it keeps none from running that may be better. */
+  readonly crashed: boolean;
 }
 
 /** Tasks that arrived together and are made one by one, so that a million waiting tasks are a few buffers. */
@@ -21,9 +29,9 @@ export interface Batch<T extends Queued> {
 /** How much a waiting task gains in a millisecond: one level of priority in a second. */
 const AGING = 1 / 1_000;
 
-/** The less, the earlier its turn comes. Since all waiting tasks age at the same rate, it never changes. */
-export function rank({ priority, pushedAt }: Queued): number {
-  return pushedAt * AGING - priority;
+/** The lower, the earlier its turn comes. Since all waiting tasks age at the same rate, it never changes. */
+export function rank({ priority, pushedAt, crashed }: Queued): number {
+  return pushedAt * AGING - priority + (crashed ? 1 : 0);
 }
 
 /** Whether the task waits for nothing, not even for a place: an outcome waits for what it finds out. */
@@ -42,9 +50,9 @@ export class TaskQueue<T extends Queued> {
   #head = 0;
   readonly #heap = new TaskHeap<T>();
   #size = 0;
-  /** How many were cancelled since all that were have been let go of. */
+  /** How many were cancelled since cancelled ones were last let go of. */
   #cancelled = 0;
-  /** The next task of the list, made already so that its rank can be seen. */
+  /** The next task of the list, already made so that its rank can be seen. */
   #next: T | undefined;
 
   /** How many tasks wait. */
@@ -63,13 +71,13 @@ export class TaskQueue<T extends Queued> {
     this.#list.push(batch);
   }
 
-  /** Puts a task back that had its turn: it comes in the order of its push. */
+  /** Puts back a task that had its turn: it comes in the order of its push. */
   pushBack(task: T): void {
     this.#size++;
     this.#heap.push(task, rank(task));
   }
 
-  /** Counts a waiting task out that has become `cancelled`. What it holds is let go of soon. */
+  /** Counts out a waiting task that has become `cancelled`. What it holds is let go of soon. */
   forget(): void {
     this.#size--;
     if (2 * ++this.#cancelled >= this.#list.length - this.#head + this.#heap.length) this.#compact();
@@ -97,7 +105,7 @@ export class TaskQueue<T extends Queued> {
   #peekList(): T | undefined {
     for (;;) {
       if (this.#next !== undefined) {
-        if (!this.#next.cancelled) return this.#next;
+        if (this.#next.cancelled === "no") return this.#next;
         this.#next = undefined;
       }
       const first = this.#list[this.#head];
@@ -122,10 +130,10 @@ export class TaskQueue<T extends Queued> {
   }
 
   #compact(): void {
-    this.#list = this.#list.slice(this.#head).filter((each) => "shift" in each || !each.cancelled);
+    this.#list = this.#list.slice(this.#head).filter((each) => "shift" in each || each.cancelled === "no");
     this.#head = 0;
     this.#heap.compact();
     this.#cancelled = 0;
-    if (this.#next?.cancelled) this.#next = undefined;
+    if (this.#next !== undefined && this.#next.cancelled !== "no") this.#next = undefined;
   }
 }

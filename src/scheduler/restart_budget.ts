@@ -1,13 +1,19 @@
 /** Restarts allowed in one burst. */
-export const RESTART_BURST = 3;
+const RESTART_BURST = 3;
 
 /** Limits how often workers that ended without being told to are replaced: so many a second, and a burst. */
 export class RestartBudget {
-  readonly #perSecond: number;
+  #perSecond: number;
   #tokens = RESTART_BURST;
   #at = 0;
 
   constructor(perSecond: number) {
+    this.#perSecond = perSecond;
+  }
+
+  /** From now on so many restarts a second are allowed. */
+  allow(perSecond: number, now: number): void {
+    this.#refill(now);
     this.#perSecond = perSecond;
   }
 
@@ -17,10 +23,13 @@ export class RestartBudget {
     this.#tokens--;
   }
 
-  /** Milliseconds until workers may be started again; 0 if they may. */
-  wait(now: number): number {
+  /**
+   * Milliseconds until so many restarts are left; 0 if they are. With none left workers may be started that are
+   * missing; one that is to be risked needs another.
+   */
+  wait(left: 0 | 1, now: number): number {
     this.#refill(now);
-    return this.#tokens >= 0 ? 0 : -this.#tokens / this.#perSecond * 1_000;
+    return this.#tokens >= left ? 0 : (left - this.#tokens) / this.#perSecond * 1_000;
   }
 
   #refill(now: number): void {

@@ -1,10 +1,11 @@
 import type { RetryData } from "../wire/protocol.ts";
+import { backOff } from "./back_off.ts";
 import type { Task } from "./scheduling.ts";
 import { TaskHeap } from "./task_heap.ts";
 
 /** Tasks that wait for their next attempt. */
 export class RetryList<T extends Task> {
-  /** By when they are due. */
+  /** Ordered by when they are due. */
   readonly #heap = new TaskHeap<T>();
   #size = 0;
 
@@ -19,11 +20,13 @@ export class RetryList<T extends Task> {
   }
 
   add(task: T, retry: RetryData, now: number): void {
-    this.#heap.push(task, now + backOff(task, retry));
+    // By the task's id, not at random: the same history gives the same commands.
+    const chance = spread(task.id + task.attempts * 0.618);
+    this.#heap.push(task, now + backOff(task.attempts, retry, chance));
     this.#size++;
   }
 
-  /** Counts a waiting task out that has become `cancelled`. What it holds is let go of soon. */
+  /** Counts out a waiting task that has become `cancelled`. What it holds is let go of soon. */
   forget(): void {
     this.#size--;
     if (2 * this.#size <= this.#heap.length) this.#heap.compact();
@@ -43,13 +46,6 @@ export class RetryList<T extends Task> {
     for (let task = this.shift(Infinity); task !== undefined; task = this.shift(Infinity)) tasks.push(task);
     return tasks;
   }
-}
-
-/** The back-off of `retry` of `@std/async`: exponential, less a share that differs from task to task. */
-function backOff(task: Task, { minTimeout, maxTimeout, multiplier, jitter }: RetryData): number {
-  const ms = Math.min(maxTimeout, minTimeout * multiplier ** (task.attempts - 1));
-  // By the task's id, not at random: the same history gives the same commands.
-  return ms * (1 - jitter * spread(task.id + task.attempts * 0.618));
 }
 
 /** A number from 0 to 1 that looks random and is the same for the same input. */

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { DeathData, RetryData, Running } from "../wire/protocol.ts";
-import type { Batch, Queued } from "./queue.ts";
+import type { DeathData, RetryData, Running, Sizes } from "../wire/protocol.ts";
+import type { Batch, Cancelled, Queued } from "./queue.ts";
 
 /** A task, as far as scheduling is concerned. */
 export interface Task extends Queued {
@@ -12,6 +12,9 @@ export interface Task extends Queued {
   /** The time limit of a run. */
   readonly timeout: number;
   readonly softTimeout: number | undefined;
+  /** How long it has to let go when it is cancelled, and at its time limit; undefined for what the options say. */
+  readonly cancelGrace: number | undefined;
+  readonly timeoutGrace: number | undefined;
   readonly retry: RetryData | undefined;
   /** It leaves with buffers of its own, so that once handed out it cannot be taken back: it waits behind no other. */
   readonly exclusive: boolean;
@@ -23,12 +26,16 @@ export interface Task extends Queued {
   attempts: number;
   /** The last run of one that is to be tried again. */
   lastRun: Run | undefined;
-  /** How often it was taken from a worker that did not begin it. */
+  /** How often it was taken away from a worker that did not begin it. */
   refusals: number;
   /** Its number on the worker that it was handed to. */
   seq: number;
-  state: "queued" | "offered" | "waiting" | "settled";
-  cancelled: boolean;
+  /** The place of that worker: see `Slots`. */
+  slot: number;
+  /** `aside`: it is queued, and lets others go first, see `WaitingTasks`. `waiting`: for its next attempt. */
+  state: "queued" | "aside" | "offered" | "waiting" | "settled";
+  cancelled: Cancelled;
+  crashed: boolean;
 }
 
 /** A run of a task. */
@@ -40,34 +47,49 @@ export interface Run {
   readonly begun: boolean;
 }
 
+/** What a worker is. A process can be stopped for certain, and can run whatever a thread can. */
+export type WorkerKind = "thread" | "process";
+
+/** What workers of a kind can hold. */
+export interface Capacity {
+  /** How many workers may be starting at once while tasks run: starting a process keeps a core busy. */
+  readonly maxStarting: number;
+  /** The most tasks a worker holds at once: 1 where it cannot share memory with the dispatcher. */
+  readonly maxOffered: number;
+  /** The largest number that a task may have on a worker; a worker that has used all is replaced. */
+  readonly maxSeq: number;
+  /** The largest difference between the numbers of two tasks that a worker holds. */
+  readonly maxSpan: number;
+}
+
 /** The policy's numbers, see `MultiProcessOptions`. */
-export interface SchedulerOptions {
-  size: number;
-  minSize: number;
+export interface SchedulerOptions extends Sizes {
+  /** What workers are, unless there is a reason for them to be processes. */
+  kind: WorkerKind;
+  /** Whether they may be processes where there is a reason. */
+  processes: boolean;
+  capacity: Readonly<Record<WorkerKind, Capacity>>;
   idleTimeout: number;
+  /** Workers beyond `size`: when nothing is stopped, and at most. See `Spares`. */
   spares: number;
+  maxSpares: number;
   maxTasksPerWorker: number;
   loadTimeout: number;
   /** How many workers can run at the same moment. */
   cores: number;
+  /** How long a worker may take to clean up when it ends in peace; undefined where it has nothing to clean up. */
+  disposeTimeout: number | undefined;
   killGrace: number;
-  maxZombies: number;
-  /** Restarts a second, beyond a burst of 3, for workers that died without being told to. */
-  restarts: number;
-  /** How many workers may be starting at once while tasks run: starting a process keeps a core busy. */
-  maxStarting: number;
-  /** The most tasks a worker holds at once: 1 where it cannot share memory with the dispatcher. */
-  maxOffered: number;
-  /** The largest number that a task may have on a worker; a worker that has used all is replaced. */
-  maxSeq: number;
-  /** The largest difference between the numbers of two tasks that a worker holds. */
-  maxSpan: number;
+  cancelGrace: number;
+  timeoutGrace: number;
 }
 
 /** The end of a run, as the worker tells it. */
 export interface Result {
   readonly seq: number;
   readonly ok: boolean;
+  /** The worker could not load the task's module. */
+  readonly unloaded: boolean;
   readonly callbacks: number | undefined;
   readonly startedAt: number;
   readonly endedAt: number;
@@ -77,20 +99,32 @@ export interface Result {
 export type Event<T extends Task, R extends Result> =
   | { type: "batch"; batch: Batch<T> }
   | { type: "push"; task: T }
-  | { type: "cancel"; task: T }
+  | { type: "cancel"; tasks: readonly T[] }
+  /** All tasks up to this id are cancelled that no worker has begun. Answered by `waiting-cancelled`. */
+  | { type: "cancel-waiting"; upTo: number }
   | { type: "ready"; worker: number }
   | { type: "results"; worker: number; results: readonly R[] }
   | {
     type: "looked";
     worker: number;
     running: Running | undefined;
-    /** All that the worker had posted by then was told before. */
+    /** All that the worker had posted by then had been told before. */
     drained: boolean;
   }
-  /** It has come so far as to run its initializer. */
+  /** Loading the module changed the worker's globals: from now on it runs tasks of its file only. */
+  | { type: "home"; worker: number; module: number }
+  /** There will be tasks of the module: `file` is the first module of its file, of the length of whose name `chars` is. Only workers of that `kind` may run them. */
+  | { type: "module"; module: number; file: number; chars: number; kind?: WorkerKind | undefined }
+  /** No task of the module is left, and none is to come. */
+  | { type: "forget-module"; module: number }
+  /** The worker has got as far as its initializer. */
   | { type: "initializing"; worker: number }
   /** The answer to `take-back`: the numbers of the tasks that the worker had not begun. */
   | { type: "taken-back"; worker: number; seqs: readonly number[] }
+  /** The worker was told to close, and cleans up. */
+  | { type: "disposing"; worker: number }
+  /** The bridge, which was to be interrupted, has been. */
+  | { type: "interrupted"; worker: number }
   /** The worker has ended. */
   | {
     type: "gone";
@@ -103,8 +137,16 @@ export type Event<T extends Task, R extends Result> =
     /** The numbers of the tasks that it had not begun. */
     unclaimed: readonly number[];
   }
-  /** Workers started before this lack something that the tasks to come need. */
+  /** Whether workers may read the file, which has a module that is new, is asked: `readable` or `discard` tells. */
+  | { type: "asked"; file: number }
+  | { type: "readable"; file: number }
+  /** Workers started before this may not read the file, which has a module that is new. */
+  | { type: "discard"; file: number }
+  /** Every worker is to be replaced, without a gap. Answered by `renewed`. */
   | { type: "renew" }
+  /** One is, since it takes too much memory. */
+  | { type: "full"; worker: number }
+  | { type: "resize"; sizes: Sizes }
   | { type: "tick" }
   | { type: "stop" }
   | { type: "terminate" };
@@ -117,16 +159,26 @@ export type Verdict =
 
 /** What the dispatcher is told to do. */
 export type Command<T extends Task, R extends Result> =
-  | { type: "spawn"; worker: number }
-  | { type: "offer"; worker: number; tasks: readonly T[] }
+  | { type: "spawn"; worker: number; kind: WorkerKind }
+  /** Take the bridge over: it is known by this number. */
+  | { type: "adopt"; worker: number }
+  /** Hand tasks to a worker; of these modules it has not had any before. */
+  | { type: "offer"; worker: number; tasks: readonly T[]; modules: readonly number[] }
+  /** There will be no more tasks of a module that it knows. */
+  | { type: "forget"; worker: number; module: number }
   | { type: "take-back"; worker: number; seqs: readonly number[] }
-  /** Look at the worker; `drained`: when all that it has posted so far has been told. */
+  /** Look at the worker; if `drained`, when all that it has posted so far has been told. */
   | { type: "look"; worker: number; drained: boolean }
   /** Have the worker looked at then, or earlier. */
   | { type: "watch"; worker: number; at: number }
-  | { type: "abort"; worker: number; seq: number }
-  /** A run of a task that is to be tried again began then. */
+  /** Abort the signal of a task; if it is `over`, nothing that it tells counts any more. */
+  | { type: "abort"; worker: number; seq: number; over: boolean }
+  /** A run began then, of a task that is to be tried again. */
   | { type: "ran"; task: T; worker: number; startedAt: number }
+  /** No worker from before a `renew` begins another task. */
+  | { type: "renewed" }
+  /** All that a `cancel-waiting` was about are settled, or go on. */
+  | { type: "waiting-cancelled" }
   | { type: "finish"; task: T; worker: number; result: R; waitedMs: number }
   | {
     type: "settle";
@@ -142,8 +194,16 @@ export type Command<T extends Task, R extends Result> =
   /** Ask the worker to close; cleanly where it is idle. */
   | { type: "close"; worker: number; clean: boolean }
   | { type: "kill"; worker: number }
-  /** The pool is warm. */
-  | { type: "warm" }
+  /** The worker took too long to clean up. */
+  | { type: "undisposed"; worker: number }
+  /** A worker has ended by itself, and no outcome tells of it; `module`: of the task that ended on it last. */
+  | { type: "idle-death"; worker: number; death: DeathData; module: number | undefined }
+  /** The modules of the file run in processes from now on: a thread could not be stopped, or a process went along. */
+  /** It was interrupted, and has not ended. */
+  | { type: "zombie"; worker: number }
+  | { type: "restricted"; file: number; why: "zombie" | "crash" }
+  /** The pool is warm. The quickest of its workers took so many milliseconds to start. */
+  | { type: "warm"; startMs: number }
   /** The pool cannot start. */
   | { type: "broken"; death: DeathData }
   | { type: "closed" };

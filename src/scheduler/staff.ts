@@ -1,39 +1,28 @@
-import { EndingWorkers } from "./ending_workers.ts";
+import { type DepartureEvents, Departures, LET_GO_MS } from "./departures.ts";
 import type { Orders } from "./orders.ts";
-import type { DeathData, StatsData } from "../wire/protocol.ts";
-import { RESTART_BURST, RestartBudget } from "./restart_budget.ts";
-import type { Result, SchedulerOptions, Task } from "./scheduling.ts";
-import { type Starting, type WorkerRecord, Workers } from "./workers.ts";
-
-/** A worker that takes longer to start is not waited for when others are to be started, in milliseconds. */
-const START_MS = 1_000;
-/** A worker that takes longer to come to its initializer will never be ready, in milliseconds. */
-const MAX_START_MS = 60_000;
-/** For how long a task that a spare took over has the cores before another spare is started, in milliseconds. */
-const TAKE_OVER_MS = 25;
-/** How long workers that have nothing more to do may take to end when the pool closes, in milliseconds. */
-const END_MS = 2_000;
-/** Failed starts in a row after which waiting tasks fail; a start is good when a task was begun. */
-const MAX_FAILED_STARTS = 3;
+import type { Sizes, StatsData } from "../wire/protocol.ts";
+import type { Result, SchedulerOptions, Task, WorkerKind } from "./scheduling.ts";
+import { Slots } from "./slots.ts";
+import { Spares } from "./spares.ts";
+import { type StartEvents, Starts } from "./starts.ts";
+import { isFull, type WorkerRecord, Workers } from "./workers.ts";
 
 /** The work that waits for workers. */
 export interface Demand {
-  /** How many tasks wait. */
+  /** How many tasks wait for any worker. */
   readonly tasks: number;
-  /** The first of them waits for no place. */
+  /** How many wait for a process. */
+  readonly processes: number;
+  /** One of them is not to wait for a place. */
   readonly urgent: boolean;
 }
 
-/** Who hears that there are no workers. */
-export interface StaffEvents {
-  /** The pool cannot start. */
-  broken(now: number): void;
-  /** There is no worker, and for the time being none can be had. */
-  unavailable(death: DeathData, now: number): void;
-}
+/** Hears what the scheduler is to know. */
+export interface StaffEvents extends StartEvents, DepartureEvents {}
 
 /**
- * Which workers there are: when one is started, when it has had its time, and what it takes to end it.
+ * Which workers there are: how many are started, and which has had its time. `starts` says when one may be started,
+ * `departures` what it takes to end one.
  *
  * | word | a worker |
  * |---|---|
@@ -42,36 +31,38 @@ export interface StaffEvents {
  * | retire | has nothing to do, and is to end in peace: it may run `dispose()` |
  * | stop | is to end whatever it is doing: asked to, interrupted after a grace, a zombie after that |
  * | gone | has ended |
+ *
+ * The bridge is a worker more, which the entry has started where others take long: it runs the first tasks, is no part
+ * of the numbers that the pool is to keep, and retires when one of the pool's own is ready.
  */
 export class Staff<T extends Task, R extends Result> {
   readonly workers = new Workers<T>();
+  readonly spares: Spares;
+  readonly starts: Starts<T, R>;
+  readonly departures: Departures<T, R>;
   readonly #options: SchedulerOptions;
   readonly #orders: Orders<T, R>;
-  readonly #events: StaffEvents;
-  readonly #restarts: RestartBudget;
-  readonly #ending: EndingWorkers;
-  #warm = false;
-  /** When a worker was stopped and a spare went on in its place. */
-  #takenOverAt = -Infinity;
-  #failedStarts = 0;
-  #generation = 0;
-  #closing: { since: number; terminated: boolean } | undefined;
-  #closed = false;
+  readonly #slots = new Slots();
+  /** How many tasks wait for any worker. */
+  #waiting = 0;
+  /** How often all workers were to be replaced, and are not yet. */
+  #renewals = 0;
 
   constructor(options: SchedulerOptions, orders: Orders<T, R>, events: StaffEvents) {
     this.#options = options;
     this.#orders = orders;
-    this.#events = events;
-    this.#restarts = new RestartBudget(options.restarts);
-    this.#ending = new EndingWorkers(options.killGrace);
+    this.spares = new Spares(options.spares, options.maxSpares);
+    this.departures = new Departures(options, orders, this.workers, this.spares, this.#slots, events);
+    this.starts = new Starts(options, orders, this.workers, this.spares, this.departures, events);
   }
 
   /** The part of `stats()` that is about workers. */
   stats(): Pick<StatsData, "workers" | "running" | "zombies" | "spawned" | "killed" | "ended"> {
-    const { starting, idle, busy, spawned } = this.workers;
-    const { size, zombies, killed, ended } = this.#ending;
+    const { starting, idle, busy, spawned, bridge } = this.workers;
+    const { stopping, zombies, killed, ended } = this.departures.stats();
+    const bridges = (phase: "starting" | "idle") => Number(bridge?.state.phase === phase);
     return {
-      workers: { starting, idle, busy, stopping: size },
+      workers: { starting: starting - bridges("starting"), idle: idle - bridges("idle"), busy, stopping },
       running: busy,
       zombies,
       spawned,
@@ -80,250 +71,228 @@ export class Staff<T extends Task, R extends Result> {
     };
   }
 
-  /** Whether the pool was told to end. */
-  get closing(): boolean {
-    return this.#closing !== undefined;
+  /** Whether a worker may be risked. Else a tick comes when it may. */
+  mayRisk(now: number): boolean {
+    return this.starts.mayRisk(now);
   }
 
-  /** Whether a module that has ended so many workers in a row ends them faster than they may be started again. */
-  isStormed(inARow: number, now: number): boolean {
-    return inARow >= this.#options.size + RESTART_BURST && this.#restarts.wait(now) > 0;
+  /** Whether a thread that ran a task of the file last may be one that cannot be stopped. */
+  doubts(file: number, now: number): boolean {
+    return this.#options.processes && this.#options.kind === "thread" && this.departures.doubts(file, now);
   }
 
   /** Starts the workers that are missing. */
-  meet({ tasks, urgent }: Demand, now: number): void {
-    const { size, minSize, spares, maxZombies } = this.#options;
-    const { size: alive, idle, starting, busy } = this.workers;
-    const wanted = Math.min(size, Math.max(minSize, busy + tasks)) + spares;
+  meet({ tasks, processes, urgent }: Demand, now: number): void {
+    this.#retireDiscarded(now);
+    const { kind, size, minSize } = this.#options;
+    const { idle, starting, busy } = this.workers;
+    this.#waiting = tasks;
+    const wanted = Math.min(size, Math.max(minSize, busy + tasks + processes)) + this.#newSparesOf(kind, now);
     const extra = urgent && idle + starting === 0 ? 1 : 0;
-    let missing = Math.max(wanted - alive, extra);
-    if (missing <= 0) return;
-    if (this.#ending.zombies >= maxZombies) {
-      if (alive === 0 && tasks > 0) this.#events.unavailable(tooManyZombies(maxZombies), now);
-      return;
-    }
-    const wait = this.#restarts.wait(now);
-    if (wait > 0) return this.#orders.wakeBy(now + wait + 1);
-    for (; missing > 0 && this.#mayStart(now); missing--) {
-      const { id } = this.workers.add(this.#generation, now);
-      this.#orders.push({ type: "spawn", worker: id });
-      this.#orders.wakeBy(now + MAX_START_MS);
-    }
+    const missingProcesses = kind === "process" ? 0 : this.#missingProcesses(processes);
+    const there = this.workers.own - this.workers.lettingGoSince(now - LET_GO_MS);
+    const missing = Math.max(wanted + this.#replacing(wanted, now) - there, extra) - missingProcesses;
+    if (missingProcesses > 0) this.starts.start("process", missingProcesses, now);
+    if (missing > 0) this.starts.start(this.#replacement, missing, now);
   }
 
-  /** Whether one more worker may be started now, beside those that start. */
-  #mayStart(now: number): boolean {
-    const { maxStarting } = this.#options;
-    // Until the pool is warm what counts is to have it soon.
-    if (!this.#warm || maxStarting === Infinity) return true;
-    if (now < this.#takenOverAt + TAKE_OVER_MS) {
-      this.#orders.wakeBy(this.#takenOverAt + TAKE_OVER_MS);
-      return false;
+  /** How many are to be started in place of others, which work on until they are ready. */
+  #replacing(wanted: number, now: number): number {
+    if (this.workers.outdated > 0) {
+      // Nobody takes the place of those that are not needed.
+      let surplus = this.workers.withoutReplacements - wanted;
+      for (const worker of this.workers.allIdle()) {
+        if (!worker.outdated || surplus-- <= 0) continue;
+        this.departures.retire(worker, now);
+      }
     }
-    const starts = this.workers.startsSince(now - START_MS);
-    if (starts.length < maxStarting) return true;
-    this.#orders.wakeBy(Math.min(...starts) + START_MS);
-    return false;
+    const { outdated } = this.workers;
+    for (; outdated === 0 && this.#renewals > 0; this.#renewals--) this.#orders.push({ type: "renewed" });
+    return Math.min(outdated, this.#options.cores);
   }
 
-  /** A worker has come so far as to run its initializer. */
-  initializing(id: number, now: number): void {
-    const worker = this.workers.get(id);
-    if (worker?.state.phase !== "starting") return;
-    worker.state.initializingSince = now;
-    this.#orders.wakeBy(this.#startDueAt(worker.state));
+  /** A worker is ready to take the place of another. */
+  #takePlace(now: number): void {
+    const worker = this.workers.nextOutdated();
+    if (worker === undefined) return;
+    this.workers.leave(worker);
+    const { state } = worker;
+    // One that lets go of its task has its time for that.
+    if (state.phase === "busy") this.#orders.takeBack(worker.id, state.offered.seqs());
+    else if (state.phase === "idle") this.departures.retire(worker, now);
   }
 
+  /** How many processes to start beside threads, for tasks that no thread may run. */
+  #missingProcesses(tasks: number): number {
+    if (tasks === 0) return 0;
+    const { size, spares } = this.#options;
+    const { starting, idle, busy } = this.workers.of("process");
+    return Math.max(0, Math.min(size, busy + tasks) + spares - (starting + idle + busy));
+  }
+
+  /** What workers are started in place of others: while there are zombies those that can be stopped, if possible. */
+  get #replacement(): WorkerKind {
+    const { kind, processes } = this.#options;
+    return processes && this.departures.zombies > 0 ? "process" : kind;
+  }
+
+  /** How many workers of a kind there are to be beyond those that the tasks need. */
+  #sparesOf(kind: WorkerKind, now: number): number {
+    const { kind: usual, spares, size } = this.#options;
+    if (kind !== usual) return spares;
+    const foreseen = this.spares.foreseen(this.#backlog, size);
+    return this.spares.wanted(Math.max(this.workers.expectedStops, foreseen), now);
+  }
+
+  /** How many of those are to be started, if they are not there. */
+  #newSparesOf(kind: WorkerKind, now: number): number {
+    const { kind: usual, spares, size } = this.#options;
+    if (kind !== usual) return spares;
+    const backlog = this.#backlog;
+    const foreseen = this.spares.foreseen(backlog, size);
+    // While many tasks wait what they stand for counts, not what those before them did: starting workers keeps the cores
+    // busy that they need.
+    const informed = this.spares.foresees && backlog >= size;
+    return this.spares.wanted(Math.max(this.workers.expectedStops, foreseen), now, !informed);
+  }
+
+  /** How many tasks are to be begun, as far as that counts. */
+  get #backlog(): number {
+    return this.spares.foresees ? this.#waiting + this.workers.held : 0;
+  }
+
+  /** How many workers of a kind there are to be at most. */
+  #most(kind: WorkerKind, now: number): number {
+    return this.#options.size + this.#sparesOf(kind, now);
+  }
+
+  /** A worker has started. */
   ready(id: number, now: number): void {
     const worker = this.workers.get(id);
     if (worker?.state.phase !== "starting") return;
-    if (worker.generation < this.#generation) return this.#retire(worker, now);
+    if (worker.leaving) return this.departures.retire(worker, now);
+    this.starts.started(worker, worker.state, now);
     this.#rest(worker, now);
-    this.warmUp();
+    this.#dissolve(now);
+    if (!worker.outdated && !worker.bridge && !this.workers.isDiscarded(worker)) this.#takePlace(now);
+    this.starts.warmUp();
+    // Not at once: it may have been started for a task that waits.
+    if (this.workers.ownStartedOf(worker.kind) > this.#most(worker.kind, now)) this.#orders.wakeBy(now);
   }
 
-  /** A worker has begun a task. */
-  prove(worker: WorkerRecord<T>): void {
-    worker.proven = true;
-    this.#failedStarts = 0;
-  }
-
-  /** Tells when all that the pool is to have at the least have started. */
-  warmUp(): void {
-    if (this.#warm || this.workers.idle + this.workers.busy < this.#options.minSize) return;
-    this.#warm = true;
-    this.#orders.push({ type: "warm" });
+  /** The bridge is needed no more once there is another worker. */
+  #dissolve(now: number): void {
+    const bridge = this.workers.bridge;
+    if (bridge === undefined || this.workers.ownStarted === 0) return;
+    this.workers.leave(bridge);
+    if (bridge.state.phase === "idle") this.departures.retire(bridge, now);
   }
 
   /** A worker has done all it was given. */
   free(worker: WorkerRecord<T>, now: number): void {
-    const { maxSeq, maxTasksPerWorker, size, spares } = this.#options;
-    const usedUp = worker.handed >= maxTasksPerWorker || worker.nextSeq > maxSeq;
-    // Not those that start: until they are ready this one is needed.
-    const extra = this.workers.idle + this.workers.busy > size + spares;
-    if (usedUp || extra || worker.generation < this.#generation || this.closing) this.#retire(worker, now);
-    else this.#rest(worker, now);
+    const { capacity, maxTasksPerWorker } = this.#options;
+    const usedUp = worker.handed >= maxTasksPerWorker || worker.nextSeq > capacity[worker.kind].maxSeq ||
+      isFull(worker);
+    // Without those that are starting: until they are ready this one is needed.
+    const started = this.workers.ownStartedOf(worker.kind) + Number(worker.state.phase === "letting-go");
+    const extra = started > this.#most(worker.kind, now);
+    if (usedUp || extra || worker.leaving || this.departures.closing) {
+      this.departures.retire(worker, now);
+    } else {
+      this.#rest(worker, now);
+    }
+  }
+
+  /** A worker is given tasks. */
+  place(worker: WorkerRecord<T>): void {
+    if (worker.state.phase !== "idle") return;
+    worker.slot = this.#slots.take(worker.id, worker.slot, this.#options.size);
   }
 
   #rest(worker: WorkerRecord<T>, now: number): void {
+    this.#slots.release(worker.id);
     this.workers.rest(worker, now);
-    if (this.#options.minSize < this.#options.size) this.#orders.wakeBy(now + this.#options.idleTimeout);
+    if (this.#mayShrink) this.#orders.wakeBy(now + this.#options.idleTimeout);
   }
 
-  /** Workers started before lack something that tasks to come need. */
-  renew(now: number): void {
-    this.#generation++;
-    for (const worker of this.workers.allIdle()) this.#retire(worker, now);
+  /** The pool is to have another size. Idle workers that are too many go at once, busy ones when they are free. */
+  resize(sizes: Sizes, now: number): void {
+    Object.assign(this.#options, sizes);
+    this.starts.restarts.allow(sizes.restarts, now);
+    this.#trim(now);
+    this.starts.warmUp();
   }
 
-  #retire(worker: WorkerRecord<T>, now: number): void {
-    this.workers.remove(worker);
-    this.#ending.retire(worker.id, now);
-    this.#orders.push({ type: "close", worker: worker.id, clean: true });
-    this.#orders.wakeBy(this.#ending.dueAt);
+  /** The workers started so far lack something that the tasks to come need. Returns which generation has it. */
+  discard(now: number): number {
+    const generation = this.workers.discard();
+    this.#retireDiscarded(now);
+    return generation;
   }
 
-  /**
-   * Its tasks are settled or taken back before.
-   *
-   * @param tasks How many wait, one of which a spare may take over.
-   */
-  stop(worker: WorkerRecord<T>, tasks: number, now: number): void {
-    this.workers.remove(worker);
-    this.#ending.stop(worker.id, now);
-    if (tasks > 0 && this.workers.idle > 0) this.#takenOverAt = now;
-    this.#orders.push({ type: "close", worker: worker.id, clean: false });
-    this.#interrupt(now);
-  }
-
-  /** Interrupts the workers whose grace is over. */
-  #interrupt(now: number): void {
-    for (const worker of this.#ending.tick(now)) this.#orders.push({ type: "kill", worker });
-    this.#orders.wakeBy(this.#ending.dueAt);
-  }
-
-  /** A worker has ended. Gives it if it was not told to: then what it was doing is lost. See `judge`. */
-  gone(id: number, now: number): WorkerRecord<T> | undefined {
-    if (this.#ending.gone(id)) return undefined;
-    const worker = this.workers.get(id);
-    if (worker === undefined) return undefined;
-    this.workers.remove(worker);
-    this.#restarts.spend(now);
-    return worker;
-  }
-
-  /**
-   * Draws conclusions from the end of a worker, of which no task is left by now.
-   *
-   * @param begun Whether it had begun a task.
-   */
-  judge(worker: WorkerRecord<T>, death: DeathData, begun: boolean, now: number): void {
-    if (begun) this.prove(worker);
-    // What the start left behind may have ended it, also when it had said that it was ready.
-    else if (!worker.proven) this.#startFailed(worker.state.phase === "starting", death, now);
-  }
-
-  #startFailed(starting: boolean, death: DeathData, now: number): void {
-    this.#failedStarts++;
-    const { idle, busy, unproven } = this.workers;
-    // Those that are there may not be any better.
-    const always = this.#failedStarts >= MAX_FAILED_STARTS + unproven;
-    if (!this.#warm && !this.closing) {
-      // An error thrown at the start will be thrown again; any other end may have been a single misfortune.
-      if (!always && !(starting && death.reason === "error")) return;
-      this.#orders.push({ type: "broken", death });
-      this.#events.broken(now);
-    } else if (always && idle + busy === unproven) {
-      this.#events.unavailable(death, now);
+  /** Those that were discarded go, once they have nothing to do. */
+  #retireDiscarded(now: number): void {
+    if (!this.workers.discarded) return;
+    for (const worker of this.workers.allIdle()) {
+      if (this.workers.isDiscarded(worker)) this.departures.retire(worker, now);
     }
+  }
+
+  /** Every worker is to be replaced. */
+  renew(): void {
+    this.#renewals++;
+    for (const worker of this.workers.all()) this.workers.outdate(worker);
+  }
+
+  /** A worker takes too much memory. */
+  outgrown(id: number): void {
+    const worker = this.workers.get(id);
+    if (worker !== undefined) this.workers.outdate(worker);
+  }
+
+  /** An idle worker makes room for another; if `paid`, not at the expense of the restart budget. */
+  replace(worker: WorkerRecord<T>, paid: boolean, now: number): void {
+    if (!paid) this.starts.restarts.spend(now);
+    this.departures.retire(worker, now);
   }
 
   /** Time has passed. */
   tick(now: number): void {
-    this.#tickStarts(now);
-    this.#interrupt(now);
+    this.starts.tick(now);
+    this.departures.tick(now);
     this.#tickIdle(now);
+    this.#trim(now);
   }
 
-  /** Gives up workers that do not come to the end of their start. */
-  #tickStarts(now: number): void {
-    for (const worker of this.workers.all()) {
-      const { state } = worker;
-      if (state.phase !== "starting") continue;
-      const dueAt = this.#startDueAt(state);
-      if (now < dueAt) {
-        this.#orders.wakeBy(dueAt);
-        continue;
-      }
-      const message = state.initializingSince === undefined
-        ? `did not start within ${MAX_START_MS} ms`
-        : `did not end its initializer within ${this.#initializeTimeout} ms (see loadTimeout)`;
-      this.#restarts.spend(now);
-      this.stop(worker, 0, now);
-      this.#startFailed(true, { reason: "error", exitCode: null, message }, now);
-    }
+  /** Whether there may be more workers than the pool is to keep. */
+  get #mayShrink(): boolean {
+    const { kind, minSize, size } = this.#options;
+    return minSize < size || (kind === "thread" && this.workers.of("process").idle > 0);
   }
 
-  /** How long an initializer may run: at the start of the pool those of all workers share the cores. */
-  get #initializeTimeout(): number {
-    const { loadTimeout, size, spares, cores } = this.#options;
-    return loadTimeout * Math.ceil((size + spares) / cores);
-  }
-
-  /** When a worker that starts must be ready. */
-  #startDueAt({ since, initializingSince }: Starting): number {
-    return initializingSince === undefined
-      ? since + MAX_START_MS
-      : initializingSince + this.#initializeTimeout;
-  }
-
-  /** Lets go of the workers that had nothing to do for long. */
+  /** Lets go of workers that have had nothing to do for long. */
   #tickIdle(now: number): void {
-    const { minSize, size, spares, idleTimeout } = this.#options;
-    if (minSize === size || this.closing) return;
+    const { kind, minSize, idleTimeout } = this.#options;
+    if (!this.#mayShrink || this.departures.closing) return;
+    const least = minSize + this.#sparesOf(kind, now);
     for (const worker of this.workers.allIdle()) {
-      if (this.workers.size <= minSize + spares) break;
-      if (worker.state.phase !== "idle") continue;
+      if (this.workers.own <= least) break;
+      if (worker.state.phase !== "idle" || worker.bridge) continue;
       const at = worker.state.since + idleTimeout;
       if (at > now) this.#orders.wakeBy(at);
-      else this.#retire(worker, now);
+      else this.departures.retire(worker, now);
     }
   }
 
-  /** The pool ends: those that do nothing go, those that are busy are left to who gave them their tasks. */
-  close(terminated: boolean, now: number): void {
-    this.#closing ??= { since: now, terminated };
-    this.#closing.terminated ||= terminated;
-    for (const worker of this.workers.all()) {
-      const { phase } = worker.state;
-      if (phase === "idle") {
-        this.#retire(worker, now);
-      } else if (phase === "starting") {
-        // Nobody waits for it: it ends with the nursery.
-        this.workers.remove(worker);
-        this.#orders.push({ type: "kill", worker: worker.id });
-      }
+  /** Lets go of idle workers that are too many: of the spares that were needed while tasks hung, for one. */
+  #trim(now: number): void {
+    if (this.departures.closing) return;
+    const { kind } = this.#options;
+    const most = this.#most(kind, now);
+    this.#orders.wakeBy(this.spares.fewerAt);
+    for (const worker of this.workers.allIdle()) {
+      if (this.workers.ownStartedOf(kind) <= most) return;
+      if (!worker.bridge && worker.kind === kind) this.departures.retire(worker, now);
     }
   }
-
-  /** Tells when the pool has ended. A worker that does not end does not keep it. */
-  finishClosing(now: number): void {
-    if (this.#closed || this.#closing === undefined) return;
-    const { since, terminated } = this.#closing;
-    const by = since + (terminated ? this.#options.killGrace + 200 : END_MS);
-    if (this.workers.size + this.#ending.size > 0 && now < by) return this.#orders.wakeBy(by);
-    this.#closed = true;
-    for (const { id } of this.workers.all()) this.#orders.push({ type: "kill", worker: id });
-    for (const worker of this.#ending.ids) this.#orders.push({ type: "kill", worker });
-    this.#orders.push({ type: "closed" });
-  }
-}
-
-function tooManyZombies(max: number): DeathData {
-  return {
-    reason: "exit",
-    exitCode: null,
-    message:
-      `could not be started: ${max} killed workers have not ended, and no more than that are allowed (maxZombies)`,
-  };
 }

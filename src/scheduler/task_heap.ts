@@ -3,8 +3,8 @@ import { BinaryHeap } from "@std/data-structures";
 /** A task as the heap needs to know it. */
 interface Item {
   readonly id: number;
-  /** True for one that was cancelled while it waited: it is dropped. */
-  readonly cancelled: boolean;
+  /** One that was cancelled while it waited is dropped. */
+  readonly cancelled: "no" | "if-waiting" | "yes";
 }
 
 interface Ranked<T> {
@@ -12,11 +12,11 @@ interface Ranked<T> {
   rank: number;
 }
 
-/** Waiting tasks, the least rank first and among equals the one that was pushed first. */
+/** Waiting tasks: the lowest rank first, and among equals the one that was pushed first. */
 export class TaskHeap<T extends Item> {
   #heap = new BinaryHeap<Ranked<T>>(byRank);
 
-  /** How many tasks it holds, those among them that were cancelled. */
+  /** How many tasks it holds, cancelled ones included. */
   get length(): number {
     return this.#heap.length;
   }
@@ -44,19 +44,22 @@ export class TaskHeap<T extends Item> {
 
   /** Lets go of all that were cancelled. */
   compact(): void {
-    const left = this.#heap.toArray().filter(({ task }) => !task.cancelled);
+    const left = this.#heap.toArray().filter(({ task }) => task.cancelled === "no");
     this.#heap = new BinaryHeap<Ranked<T>>(byRank);
     for (const each of left) this.#heap.push(each);
   }
 
   #first(): Ranked<T> | undefined {
-    while (this.#heap.peek()?.task.cancelled) this.#heap.pop();
-    return this.#heap.peek();
+    for (;;) {
+      const first = this.#heap.peek();
+      if (first === undefined || first.task.cancelled === "no") return first;
+      this.#heap.pop();
+    }
   }
 }
 
 function byRank(a: Ranked<Item>, b: Ranked<Item>): number {
-  // Not by difference: that of two infinite ranks is no number.
+  // Not by difference: that of two infinite ranks is not a number.
   if (a.rank !== b.rank) return a.rank < b.rank ? -1 : 1;
   return a.task.id - b.task.id;
 }

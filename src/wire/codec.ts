@@ -11,9 +11,9 @@
  *
  * @module
  */
-import { types } from "node:util";
+import { kinds } from "../runtime/kinds.ts";
 
-const { isModuleNamespaceObject, isProxy } = types;
+const { isModuleNamespaceObject, isProxy } = kinds;
 const isArray = Array.isArray;
 const prototypeOf = Object.getPrototypeOf;
 const keysOf = Object.keys;

@@ -4,12 +4,13 @@
  *
  * @module
  */
-import { types } from "node:util";
+import { ownErrors } from "../runtime/host.ts";
+import { kinds } from "../runtime/kinds.ts";
 import { isTooDeep } from "./lossy.ts";
 import type { ErrorData } from "./protocol.ts";
 
 // Also runs in workers: what a task may patch is taken before.
-const { isNativeError } = types;
+const { isNativeError } = kinds;
 const clone = structuredClone;
 const ownKeysOf = Reflect.ownKeys;
 const stringOf = String;
@@ -21,6 +22,15 @@ const sliceOf: (text: string, start: number, end: number) => string = Function.p
 const prototypeOf = Object.getPrototypeOf;
 const create = Object.create;
 const defineProperty = Object.defineProperty;
+const setPrototypeOf = Object.setPrototypeOf;
+const startsWith: (text: string, start: string) => boolean = Function.prototype.call.bind(
+  String.prototype.startsWith,
+);
+const ErrorClass = Error;
+const AggregateErrorClass = AggregateError;
+const DOMExceptionClass = DOMException;
+/** What the names of classes of Deno begin with. */
+const DENO = "Deno.errors.";
 
 type ErrorClass = new (message?: string) => Error;
 
@@ -40,14 +50,14 @@ for (
   BUILT_INS[Class.name] = Class as ErrorClass;
 }
 const DENO_ERRORS = create(null) as Record<string, ErrorClass>;
-for (const [name, Class] of Object.entries(globalThis.Deno?.errors ?? {})) {
+for (const [name, Class] of Object.entries(ownErrors)) {
   DENO_ERRORS[name] = Class as ErrorClass;
 }
 
 const nameOfClass = new Map<unknown, string>();
 for (const name of Object.keys(BUILT_INS)) nameOfClass.set(BUILT_INS[name]!.prototype, name);
 for (const name of Object.keys(DENO_ERRORS)) {
-  nameOfClass.set(DENO_ERRORS[name]!.prototype, `Deno.errors.${name}`);
+  nameOfClass.set(DENO_ERRORS[name]!.prototype, DENO + name);
 }
 nameOfClass.set(DOMException.prototype, "DOMException");
 const classNameOf = nameOfClass.get.bind(nameOfClass);
@@ -63,16 +73,27 @@ interface Budget {
   left: number;
 }
 
+/** An error that is part of a value, without its `cause`, which is cloned as the rest of the value is. */
+export function describeInnerError(error: unknown): ErrorData {
+  return describeAny(error, 0, { left: MAX_ERRORS }, false);
+}
+
+/** Whether the clone of an error is all that the data say. */
+export function isPlainError(data: ErrorData): boolean {
+  return data.name === data.class && data.class in BUILT_INS && data.errors === undefined &&
+    data.properties.length === 0;
+}
+
 /** What was thrown, as data. Never throws itself, whatever it is given. */
 export function describeError(thrown: unknown): ErrorData {
   return describeAny(thrown, 0, { left: MAX_ERRORS });
 }
 
-function describeAny(thrown: unknown, depth: number, budget: Budget): ErrorData {
+function describeAny(thrown: unknown, depth: number, budget: Budget, withCause = true): ErrorData {
   budget.left--;
   try {
     const className = classOf(thrown);
-    if (className !== undefined) return describe(thrown as Error, className, depth, budget);
+    if (className !== undefined) return describe(thrown as Error, className, depth, budget, withCause);
   } catch {
     // An object that throws when it is looked at: described by what can be known of it.
   }
@@ -102,7 +123,13 @@ function foreignClassOf(error: Error): string {
   return "Error";
 }
 
-function describe(error: Error, className: string, depth: number, budget: Budget): ErrorData {
+function describe(
+  error: Error,
+  className: string,
+  depth: number,
+  budget: Budget,
+  withCause: boolean,
+): ErrorData {
   const data: ErrorData = {
     class: className,
     name: text(() => error.name) ?? "Error",
@@ -113,7 +140,9 @@ function describe(error: Error, className: string, depth: number, budget: Budget
   const keys = ownKeysOf(error);
   for (let i = 0; i < keys.length && data.properties.length < MAX_EACH; i++) {
     const key = keys[i]!;
-    if (typeof key !== "string" || isCarriedApart(key, className)) continue;
+    if (typeof key !== "string" || isCarriedApart(key, className) || (key === "cause" && !withCause)) {
+      continue;
+    }
     try {
       addProperty(data, key, (error as unknown as Record<string, unknown>)[key], depth, budget);
     } catch {
@@ -223,9 +252,30 @@ function text(read: () => unknown): string | undefined {
 /** The error that the data describe: the same class of the built-ins, name, message, stack and properties. */
 export function rebuildError(data: ErrorData): Error {
   const error = construct(data);
-  if (error.name !== data.name) hide(error, "name", data.name);
   hide(error, "stack", data.stack ?? `${data.name}: ${data.message}`);
-  for (const [key, value, isError] of data.properties) {
+  dress(error, data);
+  return error;
+}
+
+/** Gives the clone of an error, in place, what `structuredClone` has dropped: all else refers to it already. */
+export function restoreError(error: object, data: ErrorData): void {
+  const prototype = prototypeOfClass(data.class);
+  if (prototype !== undefined && classOf(error) !== data.class) {
+    setPrototypeOf(error, prototype);
+    // Getters of its class would look for them elsewhere.
+    if (data.class === "DOMException") {
+      hide(error, "message", data.message);
+      hide(error, "code", new DOMExceptionClass("", data.name).code);
+    }
+  }
+  if (data.errors !== undefined) hide(error, "errors", rebuildAll(data.errors));
+  dress(error, data);
+}
+
+function dress(error: object, { name, properties }: ErrorData): void {
+  if (text(() => (error as Error).name) !== name) hide(error, "name", name);
+  for (let i = 0; i < properties.length; i++) {
+    const [key, value, isError] = properties[i]!;
     const property = isError ? rebuildError(value as ErrorData) : value;
     if (key === "cause") hide(error, key, property);
     else {defineProperty(error, key, {
@@ -235,20 +285,28 @@ export function rebuildError(data: ErrorData): Error {
         writable: true,
       });}
   }
-  return error;
 }
 
-function construct(data: ErrorData): Error {
-  if (data.class === "DOMException") return new DOMException(data.message, data.name);
-  if (data.class === "AggregateError") {
-    return new AggregateError((data.errors ?? []).map(rebuildError), data.message);
-  }
-  const Class = data.class.startsWith("Deno.errors.")
-    ? DENO_ERRORS[data.class.slice("Deno.errors.".length)]
-    : BUILT_INS[data.class];
-  return new (Class ?? Error)(data.message);
+function prototypeOfClass(name: string): object | undefined {
+  return name === "DOMException" ? DOMExceptionClass.prototype : classNamed(name)?.prototype;
 }
 
-function hide(error: Error, key: string, value: unknown): void {
+function classNamed(name: string): ErrorClass | undefined {
+  return startsWith(name, DENO) ? DENO_ERRORS[sliceOf(name, DENO.length, name.length)] : BUILT_INS[name];
+}
+
+function construct({ class: name, message, errors, ...data }: ErrorData): Error {
+  if (name === "DOMException") return new DOMExceptionClass(message, data.name);
+  if (name === "AggregateError") return new AggregateErrorClass(rebuildAll(errors ?? []), message);
+  return new (classNamed(name) ?? ErrorClass)(message);
+}
+
+function rebuildAll(errors: readonly ErrorData[]): Error[] {
+  const rebuilt: Error[] = [];
+  for (let i = 0; i < errors.length; i++) rebuilt[i] = rebuildError(errors[i]!);
+  return rebuilt;
+}
+
+function hide(error: object, key: string, value: unknown): void {
   defineProperty(error, key, { value, configurable: true, enumerable: false, writable: true });
 }

@@ -1,29 +1,42 @@
 /**
- * Values that the structured clone algorithm of the runtime would silently turn into something else, or take apart on
- * one side and not put together on the other.
+ * Values that the structured clone algorithm of the runtime refuses without saying where in a value they are, would
+ * silently turn into something else, or take apart on one side and not put together on the other.
  *
  * This file also runs in workers beside code that may have patched the built-ins, so it takes what it needs when it is
  * loaded and calls no method of a value.
  *
  * @module
  */
-import { types } from "node:util";
+import { kinds } from "../runtime/kinds.ts";
+import {
+  constructorOf,
+  describeLate,
+  describeLossy,
+  isCloned,
+  isGlobal,
+  lossyInProcessOf,
+  lossyOf,
+} from "./lossy_classes.ts";
 
 const {
   isAnyArrayBuffer,
+  isArrayBuffer,
   isArgumentsObject,
   isBoxedPrimitive,
+  isDataView,
   isDate,
+  isGeneratorObject,
   isMap,
   isModuleNamespaceObject,
   isNativeError,
   isProxy,
   isRegExp,
   isSet,
-} = types;
+} = kinds;
 const prototypeOf = Object.getPrototypeOf;
 const keysOf = Object.keys;
 const namesOf = Object.getOwnPropertyNames;
+const symbolsOf = Object.getOwnPropertySymbols;
 const valuesOf = Object.values;
 const hasOwn = Object.hasOwn;
 const isArray = Array.isArray;
@@ -37,6 +50,10 @@ const uncurry = Function.prototype.bind.bind(Function.prototype.call) as <T, A e
 ) => (self: T, ...args: A) => R;
 const hasSeen = uncurry(Set.prototype.has);
 const addSeen = uncurry(Set.prototype.add);
+/** Whether a buffer was moved; throws for what has none of its own, which cannot be. */
+const isDetached = getter<boolean>(ArrayBuffer.prototype, "detached");
+const bufferOfArray = getter<object>(prototypeOf(Uint8Array.prototype), "buffer");
+const bufferOfDataView = getter<object>(DataView.prototype, "buffer");
 const eachOfSet = uncurry(Set.prototype.forEach);
 const eachOfMap = uncurry(Map.prototype.forEach);
 
@@ -52,54 +69,14 @@ const FEW = 8;
 /** Arrays of no more items than this are looked at as objects are, with their named properties. */
 const SHORT = 1_000;
 
-interface Lossy {
-  name: string;
-  /** What becomes of it. */
-  becomes: string;
-  /** What to do instead, whether it is an argument, a result or progress. */
-  instead: string;
+function getter<T>(prototype: object, name: string): (self: object) => T {
+  return uncurry(Object.getOwnPropertyDescriptor(prototype, name)!.get!);
 }
-
-/** What arrives as `{}` on Deno, or throws on another version of it. */
-const LOSSY = table([
-  [URL, "send its href"],
-  [URLSearchParams, "send its string"],
-  [Headers, "send [...headers]"],
-  [Request, "send its url, method, headers and body"],
-  [Response, "send its status, headers and body"],
-  [FormData, "send [...formData]"],
-  [Promise, "await it"],
-  [WeakMap, "send a Map"],
-  [WeakSet, "send a Set"],
-  [CryptoKey, "send what crypto.subtle.exportKey makes of it"],
-  [AbortSignal, "a task has a signal of its own, in its context"],
-], "would arrive as {}");
-
-/** What only threads can be sent. */
-const LOSSY_IN_PROCESS = table([
-  [Blob, "send its bytes"],
-  [File, "send its name and bytes"],
-], "would arrive as {} in a process");
-table([[WebAssembly.Module, "send its bytes"]], "cannot be sent to or from a process", LOSSY_IN_PROCESS);
-
-function table(
-  classes: [Class: { name: string; prototype: object }, instead: string][],
-  becomes: string,
-  into = new Map<object, Lossy>(),
-): Map<object, Lossy> {
-  for (const [{ name, prototype }, instead] of classes) into.set(prototype, { name, becomes, instead });
-  return into;
-}
-
-/** What arrives as what it is, beside what the language itself knows. */
-const CLONED = new Set<object>([DOMException, Blob, File].map(({ prototype }) => prototype));
-const isCloned = CLONED.has.bind(CLONED);
-
-const lossyOf = LOSSY.get.bind(LOSSY);
-const lossyInProcessOf = LOSSY_IN_PROCESS.get.bind(LOSSY_IN_PROCESS);
 
 /** Where the worker is that a value goes to or comes from. */
 export type Isolation = "thread" | "process";
+
+const NONE: readonly object[] = [];
 
 /** What is wrong with a value, and where in it. */
 interface Problem {
@@ -107,23 +84,54 @@ interface Problem {
   why: string;
 }
 
-const TOO_DEEP: Problem = { path: "", why: "nested deeper than 1 000 levels, which might not arrive" };
+const MOVED = "a buffer that was moved before, and is empty now; send it before, or a copy";
+
+const TOO_DEEP: Problem = {
+  path: "",
+  why: "nested deeper than 1 000 levels, which might not arrive; send it as a flat list",
+};
 
 /** Says what is wrong with an object that is not plain. */
 type Judge = (value: object, prototype: object, depth: number) => string | undefined;
 
 /**
- * Throws for a value that would not arrive: one nested too deep for any thread to receive, one with a `URL`, `Headers`
- * or their like in it, and one that is an instance of a class with methods or has one directly inside.
+ * Throws for a value that would not arrive: one nested too deep for any thread to receive, one with a function, a
+ * `Proxy`, a `URL`, `Headers` or their like in it, and one that is an instance of a class with methods or has one
+ * directly inside.
  *
+ * @returns The errors in it, as `errorsIn` finds them in its clone.
  * @throws {DOMException} `DataCloneError`, naming the value and where it is.
  */
-export function refuseLossy(value: unknown, where: string, isolation: Isolation): void {
-  if (typeof value !== "object" || value === null) return;
-  const problem = search(value, 0, new SetClass(), isolation === "thread" ? judgeForThread : judgeForProcess);
+export function refuseLossy(value: unknown, where: string, isolation: Isolation): readonly object[] {
+  if (typeof value !== "object" || value === null) {
+    refuse(problemOf(value), where);
+    return NONE;
+  }
+  const judge = isolation === "thread" ? judgeForThread : judgeForProcess;
+  const errors: object[] = [];
+  const problem = search(value, 0, new SetClass(), (each, prototype, depth) => {
+    if (isNativeError(each)) errors[errors.length] = each;
+    return judge(each, prototype, depth);
+  });
+  refuse(problem, where);
+  return errors;
+}
+
+function refuse(problem: Problem | undefined, where: string): void {
   if (problem === undefined) return;
   const { path, why } = problem;
   throw new DOMExceptionClass(`Cannot clone ${where}${path}: it is ${why}`, "DataCloneError");
+}
+
+/** The errors in a value, each as often as it is met. */
+export function errorsIn(value: unknown): readonly object[] {
+  if (typeof value !== "object" || value === null) return NONE;
+  const errors: object[] = [];
+  search(value, 0, new SetClass(), (each) => {
+    if (isNativeError(each)) errors[errors.length] = each;
+    return undefined;
+  });
+  return errors;
 }
 
 /** Whether a value is nested so deep that a message with it in it might never arrive. */
@@ -137,14 +145,21 @@ export function isTooDeep(value: unknown): boolean {
  * where it is met first.
  */
 function search(value: object, depth: number, seen: Set<object>, judge: Judge): Problem | undefined {
-  // The clone refuses it.
-  if (isProxy(value)) return undefined;
+  if (isProxy(value)) {
+    return {
+      path: "",
+      why: `a Proxy, which cannot be cloned; send ${isArray(value) ? "[...it]" : "{ ...it }"}`,
+    };
+  }
   const prototype = prototypeOf(value);
   const plain = prototype === ObjectPrototype || prototype === ArrayPrototype || prototype === null;
   if (!plain) {
     const why = judge(value, prototype, depth);
     if (why !== undefined) return { path: "", why };
-    if (isView(value) || isAnyArrayBuffer(value) || isBoxedPrimitive(value)) return undefined;
+    if (isView(value) || isAnyArrayBuffer(value)) {
+      return isMoved(value) ? { path: "", why: MOVED } : undefined;
+    }
+    if (isBoxedPrimitive(value)) return undefined;
   } else if (depth <= 1) {
     const why = describeExotic(value, prototype);
     if (why !== undefined) return { path: "", why };
@@ -156,10 +171,13 @@ function search(value: object, depth: number, seen: Set<object>, judge: Judge): 
   if (remembered) addSeen(seen, value);
   for (let i = 0; i < length; i++) {
     const item = inner[i];
-    if (typeof item !== "object" || item === null) continue;
-    if (depth === MAX_DEPTH) {
-      return TOO_DEEP;
+    if (typeof item !== "object" || item === null) {
+      const problem = problemOf(item);
+      if (problem === undefined) continue;
+      problem.path = stepTo(value, i);
+      return problem;
     }
+    if (depth === MAX_DEPTH) return TOO_DEEP;
     if (!remembered) addSeen(seen, value);
     remembered = true;
     const problem = search(item, depth + 1, seen, judge);
@@ -169,6 +187,24 @@ function search(value: object, depth: number, seen: Set<object>, judge: Judge): 
     return problem;
   }
   return undefined;
+}
+
+/** Says what is wrong with what is no object. */
+function problemOf(value: unknown): Problem | undefined {
+  if (typeof value === "function") {
+    return {
+      path: "",
+      why: "a function, which cannot be cloned; send data, and have the task import what it calls",
+    };
+  }
+  if (typeof value === "symbol") return { path: "", why: "a symbol, which cannot be cloned; send a string" };
+  return undefined;
+}
+
+/** Whether the buffer, or that of the view, was moved. */
+function isMoved(value: object): boolean {
+  const buffer = !isView(value) ? value : isDataView(value) ? bufferOfDataView(value) : bufferOfArray(value);
+  return isArrayBuffer(buffer) && isDetached(buffer);
 }
 
 const NOTHING: readonly unknown[] = [];
@@ -183,11 +219,16 @@ function itemsOf(array: readonly unknown[]): readonly unknown[] {
   for (let i = 0; i < length; i++) {
     const item = array[i];
     // A hole: there may be far more of them than items.
-    if (item === undefined ? !hasOwn(array, i) : typeof item === "object" && item !== null) {
+    if (item === undefined ? !hasOwn(array, i) : !isPrimitive(item)) {
       return valuesOf(array);
     }
   }
   return NOTHING;
+}
+
+/** Whether it can be cloned for certain. */
+function isPrimitive(item: unknown): boolean {
+  return typeof item === "object" ? item === null : typeof item !== "function" && typeof item !== "symbol";
 }
 
 /** What the clone of an object of some class has in it. */
@@ -203,7 +244,7 @@ function contentOf(value: object): readonly unknown[] {
     eachOfSet(value, (each) => content[i++] = each);
   } else if (isNativeError(value)) {
     if (hasOwn(value, "cause")) content[0] = value.cause;
-  } else {
+  } else if (!isDate(value) && !isRegExp(value) && !isCloned(prototypeOf(value))) {
     return isArray(value) ? itemsOf(value) : valuesOf(value);
   }
   return content;
@@ -221,12 +262,16 @@ function stepTo(value: object, i: number): string {
 function judgeForThread(value: object, prototype: object, depth: number): string | undefined {
   const why = describeLossy(prototype, lossyOf);
   if (why !== undefined) return why;
+  if (isGeneratorObject(value)) return "a generator, which cannot be cloned; send [...it]";
   // Of what the algorithm knows it makes the same again, also of a subclass and of that of another realm.
-  return isKnown(value) ? undefined : describeHollow(value, prototype) ?? describeInstance(prototype, depth);
+  return isKnown(value)
+    ? undefined
+    : describeLate(prototype) ?? describeHollow(value, prototype) ?? describeInstance(prototype, depth);
 }
 
 function judgeForProcess(value: object, prototype: object, depth: number): string | undefined {
-  return describeLossy(prototype, lossyInProcessOf) ?? judgeForThread(value, prototype, depth);
+  return describeLossy(prototype, lossyInProcessOf) ?? judgeForThread(value, prototype, depth) ??
+    describeHidden(value, prototype);
 }
 
 /** Whether the clone algorithm makes more of it than of a plain object. */
@@ -234,19 +279,6 @@ function isKnown(value: object): boolean {
   return isMap(value) || isSet(value) || isDate(value) || isRegExp(value) || isNativeError(value) ||
     isArray(value) ||
     isView(value) || isAnyArrayBuffer(value) || isBoxedPrimitive(value);
-}
-
-function describeLossy(
-  prototype: object,
-  lossyOf: (prototype: object) => Lossy | undefined,
-): string | undefined {
-  for (let each: object | null = prototype; each !== null; each = prototypeOf(each)) {
-    const lossy = lossyOf(each!);
-    if (lossy === undefined) continue;
-    const { name, becomes, instead } = lossy;
-    return `a ${name}, which ${becomes}; ${instead}`;
-  }
-  return undefined;
 }
 
 /** What looks plain, and is not. */
@@ -274,6 +306,13 @@ function describeInstance(prototype: object, depth: number): string | undefined 
     : `an instance of ${name}, which would arrive without its methods; send a plain object`;
 }
 
+/** An instance that is found deep inside and has all it knows in places that only a thread could be sent. */
+function describeHidden(value: object, prototype: object): string | undefined {
+  if (isKnown(value) || symbolsOf(value).length === 0 || keysOf(value).length > 0) return undefined;
+  const name = methodOwner(prototype);
+  return name && `an instance of ${name}, which would arrive as {} in a process; send what you need of it`;
+}
+
 /** The name of a class of the user's that the value is an instance of, if it has methods. */
 function methodOwner(prototype: object): string | undefined {
   const constructor = constructorOf(prototype);
@@ -287,18 +326,7 @@ function methodOwner(prototype: object): string | undefined {
   return parent === ObjectPrototype || parent === null ? undefined : methodOwner(parent);
 }
 
-/** The class of which it is the prototype. */
-function constructorOf(prototype: object): { name: string } | undefined {
-  const constructor: unknown = hasOwn(prototype, "constructor") ? prototype.constructor : undefined;
-  return typeof constructor === "function" ? constructor : undefined;
-}
-
 /** Whether it is `Object.prototype` of another realm, such as a context of `node:vm`. */
 function isForeign(prototype: object): boolean {
   return prototypeOf(prototype) === null && hasOwn(prototype, "isPrototypeOf");
-}
-
-function isGlobal(constructor: { name?: unknown }): boolean {
-  const { name } = constructor;
-  return typeof name === "string" && (globalThis as unknown as Record<string, unknown>)[name] === constructor;
 }

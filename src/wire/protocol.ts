@@ -35,9 +35,13 @@ export interface ErrorData {
   errors?: ErrorData[];
 }
 
+/** Which of the errors in a value, counted as they are met, are more than their clone, and what: `inner_errors.ts`. */
+export type InnerErrors = [at: number, error: ErrorData][];
+
 /** Why a worker ended. */
 export interface DeathData {
-  reason: "exit" | "error" | "memory" | "signal";
+  /** `"machine"`: with the machine that it ran on, of which there are many. */
+  reason: "exit" | "error" | "memory" | "signal" | "machine";
   exitCode: number | null;
   /** What nobody caught. */
   error?: ErrorData;
@@ -57,6 +61,14 @@ export interface RetryData {
   on: readonly ("failed" | "crashed" | "timed-out")[];
 }
 
+/** What a task is told of itself where it was pushed elsewhere: to a pool on another machine. */
+export interface TaskOrigin {
+  /** Its id in that pool. */
+  id: number;
+  /** How often it was run before it came here. */
+  attempts: number;
+}
+
 /** A task with more to say than a record holds. */
 export interface TaskData {
   id: number;
@@ -64,44 +76,113 @@ export interface TaskData {
   timeout: number;
   /** Undefined for a task that only loads its module to see which callbacks it has. */
   args: unknown[] | undefined;
+  /** The errors in them. */
+  inner?: InnerErrors | undefined;
+  /** The arguments, where they are large: see `sealed.ts`. */
+  sealed?: MessagePort;
+  /** How many bytes are sealed. */
+  bytes?: number;
   /** Buffers among the arguments that are moved, not copied. */
   transfer: ArrayBuffer[];
   priority: number;
   softTimeout: number | undefined;
+  cancelGrace?: number | undefined;
+  timeoutGrace?: number | undefined;
   retry: RetryData | undefined;
+  origin?: TaskOrigin | undefined;
+}
+
+/** What of the options can change while the pool runs. */
+export interface Sizes {
+  size: number;
+  minSize: number;
+  maxZombies: number;
+  /** Restarts a second, beyond a burst of 3, for workers that died without being told to. */
+  restarts: number;
+}
+
+/** What a worker is given beside its tasks. */
+export interface WorkerSetup {
+  /** Task modules that it loads before it is ready: they have loaded well in other workers. */
+  ahead?: readonly ModuleData[];
+  /** A module by its URL, and what its `initialize` is called with. */
+  initializer: { module: string; data: unknown } | undefined;
+  /** MiB. */
+  memoryLimit: number | undefined;
+  /** What becomes of what its tasks print. */
+  output: "inherit" | "capture" | "ignore";
+  /** MiB from which on it is replaced. */
+  maxMemoryBeforeRecycle: number | undefined;
+  /** Its environment variables; undefined for those of the program. */
+  env: Readonly<Record<string, string>> | undefined;
+  /** Its arguments; undefined for those of the program. */
+  argv: readonly string[] | undefined;
 }
 
 /** What the dispatcher needs to know of the options. */
-export interface DispatcherOptions {
+export interface DispatcherOptions extends Sizes {
   /** Shown in messages. */
   name: string;
-  size: number;
-  minSize: number;
   idleTimeout: number;
   spares: number;
+  /** Undefined for as many as workers of this kind may be. */
+  maxSpares: number | undefined;
   isolation: "thread" | "process";
+  /** It runs in a cell. */
+  cell: boolean;
+  /** The entry starts a first worker itself: see `runtime/bridge.ts`. */
+  bridge: boolean;
+  /** Whether workers may be processes where there is a reason. */
+  processes: boolean;
   maxTasksPerWorker: number;
-  initializer: string | undefined;
+  setup: WorkerSetup;
   loadTimeout: number;
+  disposeTimeout: number;
   killGrace: number;
-  maxZombies: number;
-  restarts: number;
-  memoryLimit: number | undefined;
-  /** What a child process may do; undefined for threads. */
-  permissions: { flags: string[]; readsAll: boolean } | undefined;
-  /** The configuration file for child processes. */
-  config: string | undefined;
+  cancelGrace: number;
+  timeoutGrace: number;
+  /** What a child process may do; undefined where none may be started. */
+  permissions: { flags: string[]; readsAll: boolean; readsSome: boolean } | undefined;
+  /** For child processes. */
+  cwd: string | undefined;
+  v8Flags: readonly string[];
+  /** The main module of the program. */
+  main: string;
+}
+
+/** The dispatcher's end of the worker that the entry has started. */
+export interface BridgeData {
+  port: MessagePort;
+  memory: SharedArrayBuffer;
 }
 
 /** From the entry to the dispatcher. A bare buffer, the most frequent message by far: records of tasks. */
 export type ToDispatcher =
   | ArrayBuffer
-  | { type: "hello"; version: number; options: DispatcherOptions; nursery: MessagePort }
+  | {
+    type: "hello";
+    version: number;
+    options: DispatcherOptions;
+    /** None to cells. */
+    nursery: MessagePort | undefined;
+    bridge: BridgeData | undefined;
+  }
+  /** The worker that the entry has started has ended. */
+  | { type: "bridge-gone"; death: DeathData }
+  /** It was interrupted, as asked by `kill-bridge`. */
+  | { type: "bridge-interrupted" }
   | { type: "module"; module: number; specifier: string }
+  /** Nothing is sent with this number any more; `sent`: tasks, and questions for callbacks. */
+  | { type: "forget"; module: number; sent: number }
   | { type: "push"; task: TaskData; at: number }
-  | { type: "cancel"; id: number }
+  | { type: "cancel"; ids: number[] }
+  /** Of all tasks up to this id, those that no worker has begun. Answered by `waiting-cancelled`, after the outcomes. */
+  | { type: "cancel-waiting"; upTo: number }
   | { type: "inspect"; module: number }
   | { type: "resume"; id: number }
+  | { type: "resize"; sizes: Sizes }
+  /** Answered by `renewed`. */
+  | { type: "renew" }
   | { type: "watch-events"; on: boolean }
   | { type: "stats"; request: number }
   | { type: "stop" }
@@ -119,6 +200,10 @@ export interface OutcomeData {
   callbacks: number | undefined;
   /** The value of a task that returned. */
   value?: unknown;
+  /** The errors in it. */
+  inner?: InnerErrors | undefined;
+  /** The value, where it is large: see `sealed.ts`. */
+  sealed?: MessagePort | undefined;
   /** What it threw. */
   error?: ErrorData;
   /** How its worker ended. */
@@ -138,29 +223,56 @@ export interface StatsData {
   spawned: number;
   killed: number;
   ended: { asked: number; interrupted: number };
-  waitedMs: { p50: number; p99: number; max: number };
-  ranMs: { p50: number; p99: number; max: number };
+  idleDeaths: number;
+  inProcesses: string[];
+  waitedMs: { p50: number; p99: number; max: number; mean: number; stddev: number };
+  ranMs: { p50: number; p99: number; max: number; mean: number; stddev: number };
 }
 
 /** What happens in a pool, for whoever watches. `at` is in milliseconds since the epoch. */
 export type EventData =
-  | { type: "started"; at: number; taskId: number; attempt: number; workerId: number }
-  | { type: "worker-started" | "worker-killed" | "worker-gone"; at: number; workerId: number };
+  | { type: "started"; at: number; taskId: number; attempt: number; workerId: number; slot: number }
+  | { type: "output"; at: number; taskId: number; stream: "stdout" | "stderr"; text: string }
+  | { type: "worker-started" | "worker-killed"; at: number; workerId: number }
+  | {
+    type: "worker-gone";
+    at: number;
+    workerId: number;
+    reason: DeathData["reason"] | "stopped";
+    error: ErrorData | undefined;
+  };
 
 /** From the dispatcher to the entry. A bare buffer: records of outcomes. */
 export type ToEntry =
   | ArrayBuffer
-  | { type: "ready" }
+  /** The pool is warm. The quickest of its workers took so many milliseconds to start. */
+  | { type: "ready"; startMs: number }
+  /** Interrupts the worker that the entry has started. Answered by `bridge-interrupted`. */
+  | { type: "kill-bridge" }
+  /** Of a cell: a thread in it does not end. */
+  | { type: "zombie" }
   /** The pool cannot start, or cannot go on. */
   | { type: "broken"; error: ErrorData; message: string }
   | { type: "outcome"; outcome: OutcomeData }
+  /** Of tasks that did not return: many may be cancelled at once. */
+  | { type: "outcomes"; outcomes: OutcomeData[] }
+  /** What a task has printed, told before its outcome. */
+  | { type: "output"; id: number; text: string }
+  | { type: "waiting-cancelled" }
+  | { type: "renewed" }
   | { type: "inspected"; module: number; callbacks: number }
-  | { type: "progress"; id: number; value: unknown; pull: boolean }
+  | { type: "progress"; id: number; value: unknown; inner?: InnerErrors | undefined; pull: boolean }
   | { type: "events"; events: EventData[] }
   | { type: "stats"; request: number; stats: StatsData }
   /** Told to terminate: the outcomes of the tasks that ran have been sent. */
   | { type: "told" }
   | { type: "closed"; stats: StatsData };
+
+/** From the entry to the nursery's thread: whose orders it takes, and that all workers are to end. */
+export type ToNurseryThread = { type: "serve"; port: MessagePort } | { type: "end" };
+
+/** From the nursery's thread to the entry: none is left that is to end before this thread does. */
+export type FromNurseryThread = { type: "ended" };
 
 /** From the dispatcher to the nursery. */
 export type ToNursery =
@@ -173,18 +285,37 @@ export type ToNursery =
   }
   /** Interrupts a thread, kills a process. */
   | { type: "kill"; worker: number }
+  /** Asks for `readable`. */
+  | { type: "ask-readable"; file: number; specifier: string; permissions: readonly string[]; main: string }
   /** Asks for `drained`. */
   | { type: "drain"; worker: number; request: number };
 
 /** What a new worker needs to know. */
 export interface WorkerSpec {
   isolation: "thread" | "process";
-  initializer: string | undefined;
-  memoryLimit: number | undefined;
-  /** Command line flags of a child process. */
-  flags: string[];
+  setup: WorkerSetup;
+  /** Somebody waits for it: a thread loads later what is only needed to interrupt it safely. */
+  hurried: boolean;
+  /** The name of the lock that it is to hold, where that is how its end is noticed. */
+  lock?: string | undefined;
+  /** In a cell: which part of the claims it writes. */
+  claims?: number | undefined;
+  /** For a child process. */
+  child?: ChildSpec | undefined;
+}
+
+/** What a child process is to be started with. */
+export interface ChildSpec {
+  /** What it may do, as command line flags. */
+  permissions: readonly string[];
   /** Modules whose files it must be able to read, where it may not read everything. */
-  readable: string[];
+  readable: readonly string[];
+  /** Its working directory; undefined for that of the program. */
+  cwd: string | undefined;
+  /** Flags for V8 beside those of the program. */
+  v8Flags: readonly string[];
+  /** The main module of the program. */
+  main: string;
 }
 
 /** From the nursery to the dispatcher. */
@@ -192,24 +323,44 @@ export type FromNursery =
   | { type: "gone"; worker: number; death: DeathData }
   /** A message that a child process cannot be sent. */
   | { type: "undeliverable"; worker: number; seq: number; error: ErrorData }
+  /** Whether child processes that have nothing but their permissions may read all files of a module. */
+  | { type: "readable"; file: number; readable: boolean }
   /** What a child process had said when this was asked for has been passed on. */
   | { type: "drained"; request: number };
 
 /** A task module. Its specifier comes taken apart: in a worker, tasks may have patched what that needs. */
 export interface ModuleData {
+  module: number;
   specifier: string;
   url: string;
   /** The name of the export, where the specifier names one. */
   exported: string | undefined;
 }
 
+/** A task to run, with arguments that a record cannot hold. */
+export interface RunOne {
+  type: "run-one";
+  seq: number;
+  id: number;
+  attempt: number;
+  slot: number;
+  module: number;
+  args: unknown[] | undefined;
+  inner: InnerErrors | undefined;
+  /** The arguments, where they are large: see `sealed.ts`. */
+  sealed?: MessagePort;
+  /** For the nursery: the buffers that came with it and are nowhere else. */
+  moved?: ArrayBuffer[];
+}
+
 /** From the dispatcher to a worker. A bare buffer: records of runs, each with the number it has on this worker. */
 export type ToWorker =
   | ArrayBuffer
-  | { type: "modules"; from: number; modules: ModuleData[] }
-  | { type: "run-one"; seq: number; id: number; attempt: number; module: number; args: unknown[] | undefined }
-  /** Aborts the `signal` of the task, if it still runs. */
-  | { type: "abort"; seq: number }
+  | { type: "modules"; modules: readonly ModuleData[] }
+  | { type: "forget"; module: number }
+  | RunOne
+  /** Aborts the `signal` of the task, if it still runs; if it is `over`, it has its outcome, and tells no more. */
+  | { type: "abort"; seq: number; over: boolean }
   /** The entry took a yielded value: the generator may go on. */
   | { type: "resume"; seq: number }
   /** In a child process: what the task reported or yielded cannot be sent to another process. */
@@ -226,13 +377,26 @@ export type FromWorker =
   | typeof RESULTS
   | { type: "ready"; version: number; at: number }
   | { type: "initializing" }
+  /** What a task prints, where that is captured. */
+  | { type: "output"; seq: number; stream: "stdout" | "stderr"; text: string }
+  /** It takes more memory than it should, told once. */
+  | { type: "full" }
   | { type: "failed-start"; error: ErrorData }
   /** Only where there is no shared memory to tell it: the task loads, or runs. */
   | { type: "started"; seq: number; at: number; loading: boolean; callbacks: number }
   | { type: "result"; result: ResultData }
-  | { type: "progress"; seq: number; value: unknown; pull: boolean }
+  /** Loading the module changed the globals: from now on this worker runs tasks of its file only, and skips others. */
+  | { type: "home"; module: number }
+  | ProgressData
+  /** It was told to close, and runs the initializer's `dispose()`. */
+  | { type: "disposing" }
+  | { type: "failed-dispose"; error: ErrorData }
   /** The worker is about to end by itself. */
-  | { type: "dying"; death: DeathData };
+  | { type: "dying"; death: DeathData }
+  /** From the nursery: the child process has ended, and all that it told was told before. Answered by `close`. */
+  | { type: "ended"; death: DeathData }
+  /** From the nursery: what was moved to a process that has ended without having begun the task. */
+  | { type: "returned"; seq: number; args: unknown[] | undefined; moved: ArrayBuffer[] };
 
 /** What a worker is doing. */
 export interface Running {
@@ -244,6 +408,17 @@ export interface Running {
   readonly callbacks: number | undefined;
 }
 
+/** What a task reports before its end. */
+export interface ProgressData {
+  type: "progress";
+  seq: number;
+  value: unknown;
+  /** The errors in it. */
+  inner: InnerErrors | undefined;
+  /** It was yielded: the task waits until it is taken. */
+  pull: boolean;
+}
+
 /** The end of one run, where a record cannot hold it. */
 export interface ResultData {
   seq: number;
@@ -252,6 +427,10 @@ export interface ResultData {
   startedAt: number;
   endedAt: number;
   value?: unknown;
+  /** The errors in it. */
+  inner?: InnerErrors | undefined;
+  /** The value, where it is large: see `sealed.ts`. */
+  sealed?: MessagePort | undefined;
   error?: ErrorData;
   load?: { message: string; cause?: ErrorData };
 }

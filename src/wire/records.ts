@@ -128,17 +128,27 @@ export const TaskRecord = {
 
 /** A run, dispatcher to worker: length, number on the worker, id (2 words), attempt, module, arguments. */
 export const RunRecord = {
-  header: 6,
-  put(words: Int32Array, at: number, seq: number, id: number, attempt: number, module: number): void {
+  header: 7,
+  put(
+    words: Int32Array,
+    at: number,
+    seq: number,
+    id: number,
+    attempt: number,
+    module: number,
+    slot: number,
+  ): void {
     words[at + 1] = seq;
     putFloat(words, at + 2, id);
     words[at + 4] = attempt;
     words[at + 5] = module;
+    words[at + 6] = slot;
   },
   seq: (words: Int32Array, at: number): number => words[at + 1]!,
   id: (words: Int32Array, at: number): number => getFloat(words, at + 2),
   attempt: (words: Int32Array, at: number): number => words[at + 4]!,
   module: (words: Int32Array, at: number): number => words[at + 5]!,
+  slot: (words: Int32Array, at: number): number => words[at + 6]!,
 } as const;
 
 /** The end of a run, worker to dispatcher: length, number, callbacks, start and end (2 words each), value. */
@@ -185,6 +195,9 @@ export const OutcomeRecord = {
   },
   id: (words: Int32Array, at: number): number => getFloat(words, at + 1),
   worker: (words: Int32Array, at: number): number => words[at + 3]!,
+  setWorker(words: Int32Array, at: number, worker: number): void {
+    words[at + 3] = worker;
+  },
   attempts: (words: Int32Array, at: number): number => words[at + 4]!,
   callbacks: (words: Int32Array, at: number): number => words[at + 5]!,
   waitedMs: (words: Int32Array, at: number): number => getFloat(words, at + 6),

@@ -2,6 +2,9 @@
  * Whether the language's own objects are still those of the start. A task that changed them has its outcome, but its
  * worker is no place for another: what the other awaits, or returns, could end up in the wrong hands.
  *
+ * What a module changes while it is *loaded* is meant for all its tasks, and is no reason to give up the worker: from
+ * then on it runs those of that module only.
+ *
  * @module
  */
 
@@ -11,16 +14,14 @@ const ArrayPrototype = Array.prototype;
 const FunctionPrototype = Function.prototype;
 const isExtensible = Object.isExtensible;
 const prototypeOf = Object.getPrototypeOf;
+const namesOf = Object.getOwnPropertyNames;
 const ArrayIteratorPrototype: Iterator<unknown> = prototypeOf([][Symbol.iterator]());
 const GeneratorPrototype: Generator = prototypeOf(prototypeOf((function* () {})()));
 const AsyncGeneratorPrototype: AsyncGenerator = prototypeOf(prototypeOf((async function* () {})()));
 
-/** `Error`, as the types of Deno do not have it. */
-type Stackable = { prepareStackTrace?: unknown };
-
 /**
  * The globals that the language itself and nearly all code lean on. Not those that tools replace for good reasons, such
- * as `console` and `fetch`: a worker is not given up for an instrumented `console`.
+ * as `console` and `fetch`: a worker is not given up for an instrumented `console`. See also `StackHook`.
  */
 function look(): unknown[] {
   return [
@@ -63,7 +64,6 @@ function look(): unknown[] {
     clearTimeout,
     queueMicrotask,
     structuredClone,
-    (Error as Stackable).prepareStackTrace,
   ];
 }
 
@@ -108,11 +108,7 @@ const NAMES = [
   "clearTimeout",
   "queueMicrotask",
   "structuredClone",
-  "Error.prepareStackTrace",
 ];
-
-/** From here on they are the tasks' own: tools wrap them, and what the pool needs of them it took when it was loaded. */
-const FIRST_OF_TASKS = NAMES.indexOf("setTimeout");
 
 /**
  * The name of the first that `look`, whose order this follows, would give otherwise: not called, as it makes a list
@@ -159,8 +155,7 @@ function changed(before: readonly unknown[]): string | undefined {
         before[i++] === setTimeout &&
         before[i++] === clearTimeout &&
         before[i++] === queueMicrotask &&
-        before[i++] === structuredClone &&
-        before[i++] === (Error as Stackable).prepareStackTrace
+        before[i++] === structuredClone
       ? undefined
       : NAMES[i - 1];
   } catch {
@@ -180,34 +175,52 @@ function polluted(): boolean {
     !isExtensible(ObjectPrototype);
 }
 
-/** The globals as they were when this was made. */
-export class Realm {
-  readonly #before: unknown[];
+/** How many names these prototypes have, and how many of them can be given more. */
+function pollution(): number {
+  return 4 *
+      (namesOf(ObjectPrototype).length + namesOf(ArrayPrototype).length + namesOf(FunctionPrototype).length) +
+    (isExtensible(ObjectPrototype) ? 1 : 0) + (isExtensible(ArrayPrototype) ? 1 : 0) +
+    (isExtensible(FunctionPrototype) ? 1 : 0);
+}
 
-  constructor() {
-    this.#before = look();
-  }
+const PROTOTYPES = "Object.prototype, Array.prototype or Function.prototype";
+
+/** The globals as they are to be. */
+export class Realm {
+  #before = look();
+  /** Of prototypes that were polluted when the globals were accepted. */
+  #pollution: number | undefined;
 
   /**
-   * A module was loaded, and may have wrapped what tools wrap, which is meant for all its tasks: else each would cost a
-   * worker. What a task does to it later is not.
+   * The globals are to be as they are now: a module was loaded, or the initializer has run.
+   *
+   * @returns What has changed; undefined for nothing.
    */
-  acceptTools(): void {
+  accept(): string | undefined {
+    let changed: string | undefined;
     try {
-      const wrapped = look();
-      for (let i = FIRST_OF_TASKS; i < wrapped.length; i++) this.#before[i] = wrapped[i];
+      const after = look();
+      for (let i = 0; i < after.length; i++) {
+        if (after[i] !== this.#before[i]) changed ??= NAMES[i];
+      }
+      const before = this.#pollution;
+      const now = polluted() ? pollution() : undefined;
+      if (now !== before) changed ??= PROTOTYPES;
+      this.#before = after;
+      this.#pollution = now;
     } catch {
-      // Something is gone: `spoilt` will tell.
+      // Something is gone, or a proxy is among the prototypes: `spoilt` will tell.
     }
+    return changed;
   }
 
   /** What a task has changed of that which others count on; undefined for nothing. */
   get spoilt(): string | undefined {
     try {
-      if (!polluted()) return changed(this.#before);
+      if (!polluted() || pollution() === this.#pollution) return changed(this.#before);
     } catch {
       // A proxy is among the prototypes now.
     }
-    return "Object.prototype, Array.prototype or Function.prototype";
+    return PROTOTYPES;
   }
 }

@@ -4,9 +4,10 @@
  * @module
  */
 import type { TaskContext } from "../context.ts";
-import { type Isolation, refuseLossy } from "../wire/lossy.ts";
+import { innerErrors } from "../wire/inner_errors.ts";
+import type { Isolation } from "../wire/lossy.ts";
 import { now } from "../wire/now.ts";
-import type { FromWorker } from "../wire/protocol.ts";
+import type { FromWorker, InnerErrors } from "../wire/protocol.ts";
 import { Snapshot } from "./snapshot.ts";
 
 // Taken when this is loaded: a task may patch them.
@@ -31,6 +32,7 @@ export interface RunId {
   seq: number;
   id: number;
   attempt: number;
+  slot: number;
 }
 
 interface Teller {
@@ -45,21 +47,41 @@ export class RunningTask implements TaskContext {
   #controller: AbortController | undefined;
   #aborted = false;
   /** Its result must not overtake what was told before: it is told the same way. */
-  progressed = false;
+  #progressed = false;
   /** Since when so many were told. */
   #burstAt = 0;
   #told = 0;
   /** The last value of a flood, which is yet to be told. */
-  #held: Snapshot | undefined;
+  #held: { snapshot: Snapshot; inner: InnerErrors | undefined } | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #unanswered = 0;
   #goOn: (() => void) | undefined;
   #refused: Error | undefined;
   #ended = false;
+  /** It has its outcome already. */
+  #over = false;
 
   constructor(run: RunId, seat: Teller) {
     this.#run = run;
     this.#seat = seat;
+  }
+
+  get progressed(): boolean {
+    return this.#progressed;
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** What `console.log(this)` shows. */
+  [Symbol.for("nodejs.util.inspect.custom")](
+    _depth: number,
+    options: unknown,
+    inspect: (value: unknown, options: unknown) => string,
+  ): string {
+    const { taskId, attempt, slot } = this;
+    return `TaskContext ${inspect({ taskId, attempt, slot }, options)}`;
   }
 
   get seq(): number {
@@ -74,6 +96,10 @@ export class RunningTask implements TaskContext {
     return this.#run.attempt;
   }
 
+  get slot(): number {
+    return this.#run.slot;
+  }
+
   /** Made when it is first asked for: most tasks do not, and making one costs more than a small task. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortControllerClass();
@@ -83,8 +109,8 @@ export class RunningTask implements TaskContext {
 
   progress(value: unknown): void {
     // Now, not when it is told: the task is to hear of it.
-    refuseLossy(value, "progress", this.#seat.isolation);
-    this.progressed = true;
+    const inner = innerErrors(value, "progress", this.#seat.isolation);
+    this.#progressed = true;
     const at = now();
     if (at - this.#burstAt >= PROGRESS_MS) {
       this.#burstAt = at;
@@ -93,11 +119,11 @@ export class RunningTask implements TaskContext {
     if (this.#told < PROGRESS_BURST) {
       this.#told++;
       this.#held = undefined;
-      this.#post(value, false);
+      this.#post(value, inner, false);
       return;
     }
     // In a flood only the last of a moment is told: as it is now, since the task may go on with it.
-    this.#held = new Snapshot(value);
+    this.#held = { snapshot: new Snapshot(value), inner };
     this.#timer ??= setTimer(() => {
       this.#timer = undefined;
       this.flush();
@@ -107,19 +133,19 @@ export class RunningTask implements TaskContext {
   /** Tells the last progress, before the task is over. */
   flush(): void {
     if (this.#held === undefined) return;
-    const { value } = this.#held;
+    const { snapshot, inner } = this.#held;
     this.#held = undefined;
     this.#burstAt = now();
     this.#told = 1;
-    this.#post(value, false);
+    this.#post(snapshot.value, inner, false);
   }
 
   /** A value that a generator yielded. Resolves when it may go on. */
   async yielded(value: unknown): Promise<void> {
-    refuseLossy(value, "the value yielded", this.#seat.isolation);
-    this.progressed = true;
-    this.#post(value, true);
-    if (++this.#unanswered < YIELDED_AHEAD) return;
+    const inner = innerErrors(value, "the value yielded", this.#seat.isolation);
+    this.#progressed = true;
+    this.#post(value, inner, true);
+    if (++this.#unanswered < YIELDED_AHEAD || this.#over) return;
     await new PromiseClass<void>((resolve) => this.#goOn = resolve);
     if (this.#refused !== undefined) throw this.#refused;
   }
@@ -146,14 +172,21 @@ export class RunningTask implements TaskContext {
     this.#ended = true;
   }
 
-  #post(value: unknown, pull: boolean): void {
+  #post(value: unknown, inner: InnerErrors | undefined, pull: boolean): void {
     if (this.#ended) return;
     if (this.#refused !== undefined) throw this.#refused;
-    this.#seat.post({ type: "progress", seq: this.#run.seq, value, pull });
+    this.#seat.post({ type: "progress", seq: this.#run.seq, value, inner, pull });
   }
 
-  abort(): void {
+  /** @param over It has its outcome: nothing more is told of it, and a generator does not go on. */
+  abort(over: boolean): void {
     this.#aborted = true;
+    if (over) {
+      this.#over = this.#ended = true;
+      this.#held = undefined;
+      this.#goOn?.();
+      this.#goOn = undefined;
+    }
     if (this.#controller !== undefined) apply(abort, this.#controller, []);
   }
 }
@@ -173,5 +206,6 @@ export async function drive(generator: AnyGenerator, task: RunningTask): Promise
     const step = await generator.next();
     if (step.done) return step.value;
     await task.yielded(step.value);
+    if (task.over) return await generator.return(undefined);
   }
 }

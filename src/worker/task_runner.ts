@@ -6,83 +6,54 @@
  *
  * @module
  */
-import { setImmediate } from "node:timers";
-import { getHeapStatistics } from "node:v8";
+import { heapLimit, importable, memoryUsed, nextTurn } from "../runtime/host.ts";
 import { ByteBuffer, decode } from "../wire/codec.ts";
 import { describeError } from "../wire/error_data.ts";
 import { now } from "../wire/now.ts";
-import {
-  type FromWorker,
-  type ModuleData,
-  PROTOCOL_VERSION,
-  type ResultData,
-  RESULTS,
-  type ToWorker,
-} from "../wire/protocol.ts";
+import { type ModuleData, PROTOCOL_VERSION, type ToWorker, type WorkerSetup } from "../wire/protocol.ts";
+import { loadAhead } from "./load_ahead.ts";
 import { Realm } from "./realm.ts";
-import { RecordWriter, ResultRecord, RunRecord } from "../wire/records.ts";
-import { drive, isGenerator, type RunId, RunningTask } from "./running_task.ts";
+import { Results } from "./results.ts";
+import type { Seat } from "./seat.ts";
+import { RunRecord } from "../wire/records.ts";
+import { open } from "../wire/sealed.ts";
+import { TaskOutput } from "./task_output.ts";
+import { type Run, RunList } from "./run_list.ts";
+import { drive, isGenerator, RunningTask } from "./running_task.ts";
+import { type HookOwner, StackHook } from "./stack_hook.ts";
 import { callbackBits, findTarget, type Target } from "../wire/task_module.ts";
 import { isThenable } from "../util/thenable.ts";
-import { transferOf } from "../transfer.ts";
-import { type Isolation, refuseLossy } from "../wire/lossy.ts";
+import { restoreInnerErrors } from "../wire/inner_errors.ts";
 
+const createObject = Object.create;
 const prototypeOf = Object.getPrototypeOf;
 const ArrayBufferPrototype = ArrayBuffer.prototype;
-const nextTurn = setImmediate;
 const PromiseClass = Promise;
-const heapLimit = () => getHeapStatistics().heap_size_limit;
-
-/** How the runner talks to the dispatcher; what differs between a thread and a process. */
-export interface Seat {
-  /** What it differs by for values on their way. */
-  readonly isolation: Isolation;
-  /** True if the task is this worker's to run. */
-  claim(seq: number, loading: boolean, callbacks: number, now: number): boolean;
-  /** A task that was loading runs now. */
-  run(seq: number, callbacks: number, now: number): void;
-  /** Whether a task is to come that this worker may claim. */
-  isOffered(seq: number): boolean;
-  /** Keeps a result record where it outlives this worker; false if it must be posted. */
-  write(record: Int32Array, length: number): boolean;
-  /** Whether the dispatcher should be told of results now. */
-  readonly crowded: boolean;
-  /** Whether there are results that it has not read. */
-  readonly unread: boolean;
-  post(message: FromWorker, transfer?: ArrayBuffer[]): void;
-  /** Ends this worker. */
-  exit(): void;
-}
-
-/** A task to run. */
-interface Run extends RunId {
-  module: number;
-  /** Undefined for a task that only loads its module. */
-  args: unknown[] | undefined;
-  next: Run | undefined;
-}
+const MIB = 2 ** 20;
+/** How often memory is looked at at most, in milliseconds. */
+const MEASURE_MS = 200;
 
 type Loaded = { target: Target; bits: number } | { message: string; thrown: unknown; caused: boolean };
 
-interface ModuleEntry {
-  data: ModuleData;
+interface ModuleEntry extends HookOwner {
+  readonly data: ModuleData;
   loaded: Loaded | undefined;
 }
 
 /** Runs tasks. */
 export class TaskRunner {
   readonly #seat: Seat;
-  readonly #modules: ModuleEntry[] = [];
-  readonly #writer = new RecordWriter();
-  // A list of our own: the methods of arrays can be patched.
-  #first: Run | undefined;
-  #last: Run | undefined;
-  /** The number of the task that came last. */
-  #lastSeq = -1;
+  readonly #note: Seat["note"];
+  /** Those of its tasks, by number. Without a prototype: names that tasks give to all objects are not to be found here. */
+  readonly #modules: Record<number, ModuleEntry> = createObject(null);
+  readonly #results: Results;
+  /** What tasks print, where that is captured. */
+  readonly output: TaskOutput;
+  readonly #runs = new RunList();
   #running: RunningTask | undefined;
+  /** The number of a task that had its outcome before it was begun. */
+  #unwanted = -1;
   #active = false;
-  /** There are results that the dispatcher may not have read. */
-  #untold = false;
   #dispose: (() => unknown) | undefined;
   readonly #memoryLimit: number;
   /**
@@ -94,32 +65,52 @@ export class TaskRunner {
    * none would ever come again: with a memory limit tasks begin in a turn of their own.
    */
   readonly #heapLimit: number;
-  /** As it was before the first task; what the initializer changes is meant for all. */
-  #realm = new Realm();
+  readonly #realm = new Realm();
+  readonly #stackHook = new StackHook();
+  /** The URL of the module that changed the globals while it was loaded: the only one whose tasks run here then. */
+  #home: string | undefined;
+  /** The next result must not overtake what was told: it is told the same way. */
+  #announced = false;
   #retired = false;
 
-  /** @param memoryLimit MiB of heap that the runtime was told to allow; `Infinity` for no limit of its own. */
-  constructor(seat: Seat, memoryLimit = Infinity) {
+  /** From how many bytes on it says, once, that another is to take its place. */
+  readonly #enough: number;
+  /** When its memory is to be looked at again. */
+  #measureAt: number;
+
+  /**
+   * @param memoryLimit MiB of heap that the runtime was told to allow; `Infinity` for no limit of its own.
+   * @param enough MiB of memory from which on another is to take its place.
+   */
+  constructor(seat: Seat, memoryLimit = Infinity, enough = Infinity) {
+    this.#enough = enough * MIB;
+    this.#measureAt = enough === Infinity ? Infinity : 0;
     this.#seat = seat;
+    this.#note = seat.note;
+    this.#results = new Results(seat);
+    this.output = new TaskOutput((message) => seat.post(message));
     this.#memoryLimit = memoryLimit;
     this.#heapLimit = memoryLimit === Infinity ? Infinity : heapLimit();
   }
 
-  /** Imports the initializer, where there is one, and tells that the worker is ready. */
-  async start(initializer: string | undefined): Promise<void> {
+  /** Imports the initializer, where there is one, and what is to be loaded ahead, and tells that the worker is ready. */
+  async start({ initializer, ahead = [] }: Pick<WorkerSetup, "initializer" | "ahead">): Promise<void> {
     try {
       if (initializer !== undefined) {
         this.#seat.post({ type: "initializing" });
-        const namespace = await import(initializer);
+        const namespace = await import(importable(initializer.module));
         if (typeof namespace.dispose === "function") this.#dispose = namespace.dispose;
-        if (typeof namespace.initialize === "function") await namespace.initialize();
-        this.#realm = new Realm();
+        if (typeof namespace.initialize === "function") await namespace.initialize(initializer.data);
+        // What it changes is meant for all tasks.
+        this.#accept();
       }
     } catch (error) {
       this.#seat.post({ type: "failed-start", error: describeError(error) });
       this.#seat.exit();
       return;
     }
+    const home = await loadAhead(ahead, () => this.#accept());
+    if (home !== undefined) this.#settle(home.module, home.url);
     // An exit that it has begun, or a rejection that nobody handles, shows only now.
     await new PromiseClass<void>((resolve) => nextTurn(resolve));
     if (this.#retired) return;
@@ -134,7 +125,7 @@ export class TaskRunner {
       // It cannot be sent any more.
     }
     this.#retired = true;
-    this.#first = this.#last = undefined;
+    this.#runs.clear();
   }
 
   /** Takes a message in. */
@@ -155,7 +146,7 @@ export class TaskRunner {
       this.#loop();
     } else {
       // What the last task left behind may keep that turn from coming.
-      this.#tell();
+      this.#results.tell();
       nextTurn(() => this.#loop());
     }
   }
@@ -167,16 +158,23 @@ export class TaskRunner {
         return false;
       case "modules":
         for (let i = 0; i < message.modules.length; i++) {
-          this.#modules[message.from + i] = { data: message.modules[i]!, loaded: undefined };
+          const data = message.modules[i]!;
+          this.#modules[data.module] = { data, loaded: undefined, own: undefined };
         }
         return false;
+      case "forget":
+        delete this.#modules[message.module];
+        return false;
       case "run-one": {
-        const { seq, id, attempt, module, args } = message;
-        this.#append({ seq, id, attempt, module, args, next: undefined });
+        const { seq, id, attempt, slot, module, sealed, inner } = message;
+        const args = sealed === undefined ? message.args : open(sealed) as unknown[];
+        if (args !== undefined) restoreInnerErrors(args, inner);
+        this.#runs.append({ seq, id, attempt, slot, module, args, noted: false, next: undefined });
         return true;
       }
       case "abort":
-        if (this.#running?.seq === message.seq) this.#running.abort();
+        if (this.#running?.seq === message.seq) this.#running.abort(message.over);
+        else if (message.over) this.#unwanted = message.seq;
         return false;
       case "resume":
         if (this.#running?.seq === message.seq) this.#running.resume();
@@ -198,22 +196,17 @@ export class TaskRunner {
     for (let at = 0; at < words.length; at += words[at]!) {
       buffer.at = 4 * (at + RunRecord.header);
       const args = decode(buffer) as unknown[];
-      this.#append({
+      this.#runs.append({
         seq: RunRecord.seq(words, at),
         id: RunRecord.id(words, at),
         attempt: RunRecord.attempt(words, at),
+        slot: RunRecord.slot(words, at),
         module: RunRecord.module(words, at),
         args,
+        noted: false,
         next: undefined,
       });
     }
-  }
-
-  #append(run: Run): void {
-    if (this.#last === undefined) this.#first = run;
-    else this.#last.next = run;
-    this.#last = run;
-    this.#lastSeq = run.seq;
   }
 
   /** Runs what is there; goes on by itself after a task that has to be awaited. */
@@ -222,16 +215,20 @@ export class TaskRunner {
       // Before a task is claimed, not only after one: what a task leaves behind may change the globals while idle.
       const changed = this.#realm.spoilt;
       if (changed !== undefined) return this.#retire(changed);
-      const run = this.#first;
+      const run = this.#runs.take();
       if (run === undefined) break;
-      this.#first = run.next;
-      if (run.next === undefined) this.#last = undefined;
-      const entry = this.#modules[run.module]!;
-      const { loaded } = entry;
+      const entry = this.#modules[run.module];
+      // It was taken back, and has its outcome.
+      if (entry === undefined) continue;
+      const { loaded, data: { url } } = entry;
+      // Whoever learns of the home takes it back.
+      if (this.#home !== undefined && this.#home !== url) continue;
+      if (!this.#stackHook.turnTo(entry)) return this.#retire("Error.prepareStackTrace");
       const bits = loaded !== undefined && "target" in loaded ? loaded.bits : 0;
       // Not the end of the last: reading its result, or the globals, may have run code that it left.
       const startedAt = now();
       if (!this.#seat.claim(run.seq, loaded === undefined, bits, startedAt)) continue;
+      if (this.#note !== undefined) this.#note(run, startedAt);
       if (loaded === undefined) {
         void this.#load(entry, run);
         return;
@@ -240,16 +237,17 @@ export class TaskRunner {
     }
     this.#active = false;
     // With more to come it would be woken for nothing, at the moment at which that costs most: it looks by itself.
-    if (!this.#seat.isOffered(this.#lastSeq + 1)) this.#tell();
+    if (!this.#seat.isOffered(this.#runs.lastSeq + 1)) this.#results.tell();
   }
 
   async #load(entry: ModuleEntry, run: Run): Promise<void> {
+    this.output.begin(run.seq);
     // The dispatcher is to hear of what is done before this takes its time.
-    this.#tell();
+    this.#results.tell();
     const { specifier, url, exported } = entry.data;
     let namespace: Record<string, unknown> | undefined;
     try {
-      namespace = await import(url);
+      namespace = await import(importable(url));
       const target = findTarget(namespace!, exported);
       entry.loaded = { target, bits: callbackBits(target) };
     } catch (thrown) {
@@ -258,23 +256,43 @@ export class TaskRunner {
         : { message: `Cannot run ${specifier}: ${(thrown as Error).message}`, thrown, caused: false };
     }
     if (this.#retired) return;
-    this.#realm.acceptTools();
     const { loaded } = entry;
-    // A module that could not be loaded is imported again for the next task: it may have been mended.
-    if (!("target" in loaded)) entry.loaded = undefined;
+    if ("target" in loaded) {
+      if (this.#accept()) this.#settle(run.module, url);
+    } else {
+      // It is imported again for the next task: it may have been mended.
+      entry.loaded = undefined;
+    }
     const startedAt = now();
     if ("target" in loaded) this.#seat.run(run.seq, loaded.bits, startedAt);
     if (this.#begin(run, loaded, startedAt)) this.#loop();
   }
 
+  /** The globals are to be as they are now. True if they have changed. */
+  #accept(): boolean {
+    const globals = this.#realm.accept();
+    const hook = this.#stackHook.accept();
+    return globals !== undefined || hook !== undefined;
+  }
+
+  /** The globals are those of a module now, and no place for the tasks of others. */
+  #settle(module: number, url: string): void {
+    if (this.#home !== undefined) return;
+    this.#home = url;
+    this.#announced = true;
+    this.#seat.post({ type: "home", module });
+  }
+
   /** Runs a task. True if it is done, false if it goes on and will call `#loop` at its end. */
   #begin(run: Run, loaded: Loaded, startedAt: number): boolean {
+    this.output.begin(run.seq);
     if (!("target" in loaded)) {
-      const load = { message: loaded.message, ...(loaded.caused && { cause: describeError(loaded.thrown) }) };
-      this.#post({ seq: run.seq, callbacks: undefined, startedAt, endedAt: startedAt, load });
+      const { message, thrown, caused } = loaded;
+      this.output.end();
+      this.#results.failToLoad(run.seq, startedAt, message, caused ? describeError(thrown) : undefined);
       return true;
     }
-    if (run.args === undefined) {
+    if (run.args === undefined || run.seq === this.#unwanted) {
       this.#succeed(run, loaded.bits, startedAt, undefined);
       return true;
     }
@@ -298,7 +316,7 @@ export class TaskRunner {
 
   async #wait(run: Run, bits: number, startedAt: number, promise: PromiseLike<unknown>): Promise<void> {
     // The dispatcher is to hear of what is done before this takes its time.
-    this.#tell();
+    this.#results.tell();
     let value: unknown;
     let failed = false;
     try {
@@ -315,20 +333,18 @@ export class TaskRunner {
   #succeed(run: Run, callbacks: number, startedAt: number, value: unknown): void {
     if (this.#retired) return;
     const endedAt = now();
-    const progressed = this.#finishRunning();
-    try {
-      const moved = transferOf(value);
-      if (moved === undefined && !progressed && this.#keep(run, callbacks, startedAt, endedAt, value)) return;
-      const result = moved === undefined ? value : moved.value;
-      refuseLossy(result, "result", this.#seat.isolation);
-      this.#post({ seq: run.seq, callbacks, startedAt, endedAt, value: result }, moved?.buffers ?? []);
-    } catch (error) {
-      this.#post({ seq: run.seq, callbacks, startedAt, endedAt, error: describeError(error) });
-    }
+    // Nobody wants to know what: only that it is over.
+    if (this.#running?.over) value = undefined;
+    const posted = this.#finishRunning(endedAt) || this.#announced;
+    this.#announced = false;
+    this.#results.succeed({ seq: run.seq, callbacks, startedAt, endedAt }, value, posted);
   }
 
   /** The task is over. True if it reported progress. */
-  #finishRunning(): boolean {
+  #finishRunning(endedAt: number): boolean {
+    this.#measure(endedAt);
+    if (this.output.end()) this.#announced = true;
+    this.#stackHook.keep();
     const running = this.#running;
     this.#running = undefined;
     if (running === undefined || !running.progressed) return false;
@@ -340,43 +356,27 @@ export class TaskRunner {
     return true;
   }
 
-  /** Writes a small plain value where it outlives this worker; false if it is none, or there is no room. */
-  #keep(run: Run, callbacks: number, startedAt: number, endedAt: number, value: unknown): boolean {
-    const writer = this.#writer;
-    const at = writer.begin(ResultRecord.header);
-    ResultRecord.put(writer.words, at, run.seq, callbacks, startedAt, endedAt);
-    if (!writer.value(value)) return false;
-    writer.end();
-    const written = this.#seat.write(writer.words, writer.words[at]!);
-    writer.reset();
-    if (!written) return false;
-    this.#untold = true;
-    if (this.#seat.crowded) this.#tell();
-    return true;
-  }
-
   #fail(run: Run, callbacks: number, startedAt: number, error: unknown): void {
     if (this.#retired) return;
+    if (this.#running?.over) return this.#succeed(run, callbacks, startedAt, undefined);
     const endedAt = now();
-    this.#finishRunning();
-    this.#post({ seq: run.seq, callbacks, startedAt, endedAt, error: describeError(error) });
+    this.#finishRunning(endedAt);
+    this.#results.fail({ seq: run.seq, callbacks, startedAt, endedAt }, error);
   }
 
-  #post(result: ResultData, transfer: ArrayBuffer[] = []): void {
-    this.#seat.post({ type: "result", result }, transfer);
-  }
-
-  /** Tells the dispatcher that there are results in shared memory. While tasks are waiting here it looks by itself. */
-  #tell(): void {
-    if (!this.#untold) return;
-    this.#untold = false;
-    if (this.#seat.unread) this.#seat.post(RESULTS);
+  /** Says that it takes too much memory, if it does. */
+  #measure(now: number): void {
+    if (now < this.#measureAt) return;
+    this.#measureAt = now + MEASURE_MS;
+    if (memoryUsed(this.#seat.measured) < this.#enough) return;
+    this.#measureAt = Infinity;
+    this.#seat.post({ type: "full" });
   }
 
   /** Ends this worker, of which a task has changed what other tasks count on. Its results are told before. */
   #retire(changed: string): void {
     this.#retired = true;
-    this.#tell();
+    this.#results.tell();
     const message = `was replaced, because a task had changed its globals (${changed})`;
     this.#seat.post({ type: "dying", death: { reason: "exit", exitCode: 0, changed, message } });
     this.#seat.exit();
@@ -389,13 +389,14 @@ export class TaskRunner {
   }
 
   async #close(clean: boolean): Promise<void> {
-    this.#running?.abort();
-    this.#first = this.#last = undefined;
+    this.#running?.abort(true);
+    this.#runs.clear();
     if (clean && !this.#active && this.#dispose !== undefined) {
+      this.#seat.post({ type: "disposing" });
       try {
         await this.#dispose();
       } catch (error) {
-        console.error("multiprocess: dispose() of the initializer failed:", error);
+        this.#seat.post({ type: "failed-dispose", error: describeError(error) });
       }
     }
     this.#seat.exit();

@@ -1,5 +1,15 @@
-import { BARE, type Contestant, OURS, PEERS } from "./contestants.ts";
-import { allOf, atLeast, atMost, beyondBest, lessThanLeast, type Target, withinBare } from "./targets.ts";
+import { BARE, type Contestant, OURS, OURS_CELLS, OURS_PROCESSES, PEERS } from "./contestants.ts";
+import {
+  allOf,
+  atLeast,
+  atMost,
+  beyondBest,
+  cellsBesideThreads,
+  lessThanLeast,
+  type Target,
+  withinBare,
+  withinBest,
+} from "./targets.ts";
 
 /** One figure of a bench. */
 export interface Metric {
@@ -36,6 +46,13 @@ const many = count("TASKS", 100_000);
 /** Of all tasks in one run of (c) together. */
 const cpuMs = count("CPU_MS", 2_000);
 const queued = count("QUEUED", 1_000_000);
+/** In one run of (i), in a program that has just begun. */
+const FRESH = [1, 100, 1_000, 10_000, 100_000, 1_000_000];
+const freshMost = count("FRESH", 1_000_000);
+const fresh = FRESH.filter((tasks) => tasks <= freshMost);
+const hangMs = count("HANG_MS", 20_000);
+/** Those of the peers that can stop a task. */
+const STOPPING = PEERS.filter(({ name }) => name === "piscina" || name === "workerpool");
 
 function one(measurement: string, params: Record<string, unknown>): Bench["runs"] {
   return [{ measurement, params: { ...params, size: SIZE }, suffix: "" }];
@@ -46,26 +63,26 @@ export const BENCHES: readonly Bench[] = [
   {
     id: "a",
     runs: one("throughput", { tasks: many }),
-    contestants: POOLS,
+    contestants: [OURS, OURS_CELLS, ...PEERS],
     bound: 60,
     metrics: [{
       key: "perSecond",
       title: `no-op tasks a second, ${many} at once`,
       better: "more",
-      targets: [beyondBest(10, "deno"), beyondBest(5, "node")],
+      targets: [beyondBest(10, "deno"), beyondBest(5, "node"), cellsBesideThreads(0.5)],
     }],
   },
   {
     id: "b",
     runs: one("latency", { tasks: count("LATENCY_TASKS", 5_000) }),
-    contestants: [OURS, BARE, ...PEERS],
+    contestants: [OURS, OURS_CELLS, BARE, ...PEERS],
     bound: 60,
     metrics: [
       {
         key: "p50",
         title: "no-op latency, one at a time, p50, µs (bare threads: an echo over the same hops)",
         better: "less",
-        targets: [withinBare(1.25)],
+        targets: [withinBare(1.25), cellsBesideThreads(0.4)],
       },
       { key: "p99", title: "no-op latency, one at a time, p99, µs", better: "less", targets: [] },
     ],
@@ -106,19 +123,19 @@ export const BENCHES: readonly Bench[] = [
     runs: one("buffers", {
       sizes: [{ key: "1", bytes: MIB, times: 100 }, { key: "50", bytes: 50 * MIB, times: 8 }],
     }),
-    contestants: POOLS,
+    contestants: [OURS, OURS_CELLS, ...PEERS],
     bound: 60,
     metrics: [
-      buffers("copy1", "1 MiB there and back, copied"),
-      buffers("move1", "1 MiB there and back, moved (poolifier: back copied)"),
-      buffers("copy50", "50 MiB there and back, copied"),
-      buffers("move50", "50 MiB there and back, moved (poolifier: back copied)"),
+      buffers("copy1", "1 MiB there and back, copied", 1.1),
+      buffers("move1", "1 MiB there and back, moved (poolifier: back copied)", 1.5),
+      buffers("copy50", "50 MiB there and back, copied", 1.1),
+      buffers("move50", "50 MiB there and back, moved (poolifier: back copied)", 1.5),
     ],
   },
   {
     id: "f",
     runs: one("cold", {}),
-    contestants: [OURS, BARE, ...PEERS],
+    contestants: [OURS, OURS_CELLS, BARE, ...PEERS],
     bound: 30,
     metrics: [{
       key: "first",
@@ -169,14 +186,76 @@ export const BENCHES: readonly Bench[] = [
       },
     ],
   },
+  {
+    id: "i",
+    runs: fresh.map((tasks) => ({ measurement: "fresh", params: { tasks, size: SIZE }, suffix: `${tasks}` })),
+    contestants: POOLS,
+    bound: 300,
+    metrics: [
+      ...fresh.map(freshMetric),
+      {
+        key: "blocked1",
+        title: "a new program: the longest that its thread is kept before the first outcome, ms",
+        better: "less",
+        targets: [atMost(60)],
+      },
+    ],
+  },
+  {
+    id: "j",
+    runs: [{ measurement: "hang_stream", params: { ms: hangMs, limit: 100, size: 3 }, suffix: "" }],
+    contestants: [OURS, OURS_PROCESSES, OURS_CELLS, ...STOPPING],
+    bound: 60 + hangMs / 1_000,
+    metrics: [
+      {
+        key: "perSecond",
+        title: "two callers whose tasks hang, limit 100 ms, pool of 3: stopped a second, of 20",
+        better: "more",
+        targets: [atLeast(18), atLeast(15, OURS_PROCESSES), atLeast(18, OURS_CELLS)],
+      },
+      {
+        key: "p50",
+        title: "the tasks of a third caller meanwhile, p50, ms",
+        better: "less",
+        targets: [atMost(10), atMost(10, OURS_PROCESSES)],
+      },
+      {
+        key: "p99",
+        title: "the tasks of a third caller meanwhile, p99, ms",
+        better: "less",
+        targets: [atMost(150), atMost(150, OURS_PROCESSES)],
+      },
+    ],
+  },
+  {
+    id: "k",
+    runs: [{ measurement: "half_hang", params: { tasks: 100, limit: 200, size: 4 }, suffix: "" }],
+    contestants: [OURS, OURS_PROCESSES, ...STOPPING],
+    bound: 90,
+    metrics: [{
+      key: "ofIdeal",
+      title: "100 tasks, every other one hangs, limit 200 ms, pool of 4: makespan, × the ideal",
+      better: "less",
+      targets: [atMost(1.1)],
+    }],
+  },
 ];
 
 function cpu(key: string, title: string, least: number): Metric {
   return { key, title: `${title}, % of the ideal`, better: "more", targets: [atLeast(least)] };
 }
 
-function buffers(key: string, title: string): Metric {
-  return { key, title: `${title}, ms`, better: "less", targets: [] };
+function buffers(key: string, title: string, most: number): Metric {
+  return { key, title: `${title}, ms`, better: "less", targets: [withinBest(most)] };
+}
+
+function freshMetric(tasks: number): Metric {
+  return {
+    key: `ms${tasks}`,
+    title: `a new program: first line to last outcome of ${tasks} no-op tasks, ms`,
+    better: "less",
+    targets: [withinBest(1, "deno"), withinBest(tasks <= 1_000 ? 1.2 : 1, "node")],
+  };
 }
 
 function blocked(key: string, title: string): Metric {

@@ -1,5 +1,5 @@
 import { fromFileUrl } from "@std/path";
-import { type Contestant, OURS } from "./contestants.ts";
+import type { Contestant } from "./contestants.ts";
 import { descendants, lives } from "./proc.mjs";
 
 /** What a run gave: figures by name, or why there are none. */
@@ -12,23 +12,32 @@ const ORPHAN_MS = 5_000;
 
 /** Runs a measurement with a pool in a process of its own, and gives it up after so many seconds. */
 export async function runChild<Figures>(
-  { name, runtime, file }: Contestant,
+  { runtime, file }: Contestant,
   measurement: string,
   params: Record<string, unknown>,
   bound: number,
   packages: URL,
 ): Promise<Answer<Figures>> {
   // The peers' packages are no part of this one's lock and configuration.
-  const config = name === OURS.name ? ["--config", CONFIG] : ["--no-config"];
+  const config = file.startsWith("ours") ? ["--config", CONFIG] : ["--no-config"];
   const flags = runtime === "node"
     ? ["--expose-gc"]
     : ["run", "-A", "--no-lock", "--no-prompt", "--quiet", "--v8-flags=--expose-gc", ...config];
-  const answer = await output(
-    runtime === "node" ? "node" : Deno.execPath(),
-    [...flags, RUNNER, file, measurement, JSON.stringify(params)],
-    bound,
-    { BENCH_PACKAGES: packages.href },
-  );
+  const command = [runtime === "node" ? "node" : Deno.execPath(), ...flags];
+  return await runOn<Figures>(command, file, measurement, params, bound, { BENCH_PACKAGES: packages.href });
+}
+
+/** Runs a measurement with the pool of a file, in a process of its own of the runtime that the command starts. */
+export async function runOn<Figures>(
+  [command, ...flags]: readonly string[],
+  file: string,
+  measurement: string,
+  params: Record<string, unknown>,
+  bound: number,
+  env: Record<string, string>,
+): Promise<Answer<Figures>> {
+  const args = [...flags, RUNNER, file, measurement, JSON.stringify(params)];
+  const answer = await output(command!, args, bound, env);
   if ("error" in answer) return answer;
   try {
     return JSON.parse(lastLine(answer.stdout)) as Answer<Figures>;

@@ -11,6 +11,16 @@ export interface Contestant {
 /** This package; all others are compared with it. */
 export const OURS: Contestant = { name: "multiprocess", runtime: "deno", file: "ours.ts" };
 
+/** This package, with processes for workers. */
+export const OURS_PROCESSES: Contestant = {
+  name: "multiprocess, processes",
+  runtime: "deno",
+  file: "ours_process.ts",
+};
+
+/** This package, with its threads in a child process. */
+export const OURS_CELLS: Contestant = { name: "multiprocess, cells", runtime: "deno", file: "ours_cell.ts" };
+
 /** The threads without a pool. */
 export const BARE: Contestant = { name: "bare threads", runtime: "deno", file: "bare.mjs" };
 

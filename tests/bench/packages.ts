@@ -1,7 +1,7 @@
 import { tmpdir } from "node:os";
-import { join, toFileUrl } from "@std/path";
+import { fromFileUrl, join, toFileUrl } from "@std/path";
 import { output } from "./child.ts";
-import { VERSIONS } from "./versions.mjs";
+import { RUNTIMES, VERSIONS } from "./versions.mjs";
 
 const INSTALL_SECONDS = 180;
 
@@ -34,6 +34,44 @@ export async function fetchPackages(): Promise<URL> {
   const deno = ["cache", "--no-lock", "--no-config", "--quiet", ...names.map((name) => `npm:${name}`)];
   await output(Deno.execPath(), deno, INSTALL_SECONDS);
   return toFileUrl(`${folder}/`);
+}
+
+/**
+ * Makes one file of each of the packages, for pages.
+ *
+ * @returns Their folder.
+ */
+export async function bundlePackages(names: readonly string[]): Promise<string> {
+  const folder = fromFileUrl(await fetchPackages());
+  for (const name of names) {
+    const file = join(folder, "web", `${name}.mjs`);
+    if (await exists(file)) continue;
+    const args = ["bundle", "--quiet", "--no-config", "--node-modules-dir=manual", "--platform", "browser"];
+    const answer = await output(
+      Deno.execPath(),
+      [...args, "--output", file, join(folder, `${name}.mjs`)],
+      INSTALL_SECONDS,
+    );
+    if ("error" in answer || answer.code !== 0) throw new Error(`${name} could not be bundled`);
+  }
+  return join(folder, "web");
+}
+
+/** Fetches the other runtimes likewise, and gives their paths. */
+export async function fetchRuntimes(): Promise<Record<keyof typeof RUNTIMES, string>> {
+  const names = Object.entries(RUNTIMES).map(([name, version]) => `${name}@${version}`);
+  const folder = join(tmpdir(), `multiprocess-bench-${names.join("-")}`);
+  await Deno.mkdir(folder, { recursive: true });
+  const paths = {
+    node: join(folder, "node_modules/node/bin/node"),
+    bun: join(folder, "node_modules/bun/bin/bun.exe"),
+  };
+  if (await exists(paths.node) && await exists(paths.bun)) return paths;
+  await Deno.writeTextFile(join(folder, "package.json"), JSON.stringify({ private: true }));
+  const flags = ["--save-exact", "--no-audit", "--no-fund", "--prefix", folder];
+  const answer = await output("npm", ["install", ...flags, ...names], INSTALL_SECONDS);
+  if ("error" in answer || answer.code !== 0) throw new Error("Node and Bun could not be installed");
+  return paths;
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,21 +1,26 @@
 /**
- * One run of one bench with one pool, in a process of its own, on Deno or Node: `runner.mjs POOL MEASUREMENT PARAMS`.
- * Prints one line of JSON: figures, or why there are none.
+ * One run of one bench with one pool, in a process of its own, on Deno, Node or Bun: `runner.mjs POOL MEASUREMENT PARAMS`;
+ * or in a page of its own, which has these as JSON behind the `#` of its URL. Prints one line of JSON, or has it as
+ * `globalThis.answer`: figures, or why there are none.
  *
  * @module
  */
-import process from "node:process";
-
-const [poolFile, measurement, params] = process.argv.slice(2);
+const firstLine = performance.now();
+const { process, location } = globalThis;
+const [poolFile, measurement, params] = process?.argv.slice(2) ??
+  JSON.parse(decodeURIComponent(location.hash.slice(1)));
 
 let answer;
 try {
   const { pool } = await import(`./pools/${poolFile}`);
   const { measure } = await import(`./measurements/${measurement}.mjs`);
-  answer = { figures: await measure(pool, JSON.parse(params)) };
+  answer = { figures: await measure(pool, JSON.parse(params), firstLine) };
 } catch (error) {
   answer = { error: `${error?.name ?? "Error"}: ${error?.message ?? error}` };
 }
-console.log(JSON.stringify(answer));
-// Not every pool ends when it is told to.
-process.exit(0);
+globalThis.answer = JSON.stringify(answer);
+if (process !== undefined) {
+  console.log(globalThis.answer);
+  // Not every pool ends when it is told to.
+  process.exit(0);
+}

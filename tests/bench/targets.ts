@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { BARE, type Contestant, OURS } from "./contestants.ts";
+import { BARE, type Contestant, OURS, OURS_CELLS, OURS_PROCESSES } from "./contestants.ts";
 import { ratio, spread } from "./measure.ts";
 
 /** What a contestant was measured to have, one value a round; undefined where a round failed. */
@@ -35,6 +35,19 @@ export function beyondBest(factor: number, runtime: Contestant["runtime"]): Targ
   };
 }
 
+/** No more than so many times what the best peer takes, of a runtime or of all. */
+export function withinBest(factor: number, runtime?: Contestant["runtime"]): Target {
+  return (values, better) => {
+    const ratios = peers(values).filter((peer) => runtime === undefined || peer.runtime === runtime)
+      .map((peer) => 1 / ratio(values.get(OURS) ?? [], values.get(peer)!, better))
+      .filter(Number.isFinite);
+    if (ratios.length === 0) return undefined;
+    const measured = Math.max(...ratios);
+    const whom = runtime === undefined ? "the best peer" : `the fastest peer on ${title(runtime)}`;
+    return verdict(`at most ${factor} × ${whom}`, measured, measured <= factor);
+  };
+}
+
 /** No more than so many times what the bare threads take. */
 export function withinBare(factor: number): Target {
   return (values) => {
@@ -45,20 +58,32 @@ export function withinBare(factor: number): Target {
   };
 }
 
+/** Cells are at least so many times as good as threads. */
+export function cellsBesideThreads(factor: number): Target {
+  return (values, better) => {
+    const measured = ratio(values.get(OURS_CELLS) ?? [], values.get(OURS) ?? [], better);
+    return verdict(`at least ${factor} × threads (${OURS_CELLS.name})`, measured, measured >= factor);
+  };
+}
+
 /** A median of no more than that. */
-export function atMost(most: number): Target {
+export function atMost(most: number, whose = OURS): Target {
   return (values) => {
-    const { median } = spread(present(values.get(OURS)));
-    return verdict(`at most ${most}`, median, median <= most);
+    const { median } = spread(present(values.get(whose)));
+    return verdict(`at most ${most}${of(whose)}`, median, median <= most);
   };
 }
 
 /** A median of no less than that. */
-export function atLeast(least: number): Target {
+export function atLeast(least: number, whose = OURS): Target {
   return (values) => {
-    const { median } = spread(present(values.get(OURS)));
-    return verdict(`at least ${least}`, median, median >= least);
+    const { median } = spread(present(values.get(whose)));
+    return verdict(`at least ${least}${of(whose)}`, median, median >= least);
   };
+}
+
+function of(whose: Contestant): string {
+  return whose === OURS ? "" : ` (${whose.name})`;
 }
 
 /** All of it; what is taken for all, as no number was named. */
@@ -93,7 +118,9 @@ export function title(runtime: Contestant["runtime"]): string {
 }
 
 function peers(values: Values): Contestant[] {
-  return [...values.keys()].filter((contestant) => contestant !== OURS && contestant !== BARE);
+  return [...values.keys()].filter((contestant) =>
+    ![OURS, OURS_CELLS, OURS_PROCESSES, BARE].includes(contestant)
+  );
 }
 
 function verdict(target: string, measured: number, met: boolean): Verdict | undefined {

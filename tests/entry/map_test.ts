@@ -234,7 +234,11 @@ Deno.test("MultiProcess.map() refuses misuse at once", async () => {
     assertThrows(() => mp.map([1], 7 as never), TypeError, "toTask must be a function");
     assertThrows(() => mp.map([1], echo, { concurrency: 0 }), RangeError, '"concurrency"');
     assertThrows(() => mp.map([1], echo, { order: true } as never), TypeError, 'unknown option "order"');
-    assertThrows(() => mp.map([1], echo, { transfer: [] } as never), TypeError, 'unknown option "transfer"');
+    assertThrows(
+      () => mp.map([1], echo, { transfer: [] } as never),
+      TypeError,
+      '"transfer" must be a function',
+    );
     await mp.stop();
     assertThrows(() => mp.map([1], echo), PoolStateError, "Cannot map: the pool is stopped");
   });
@@ -253,5 +257,171 @@ Deno.test("MultiProcess.room() keeps a producer of many inputs in constant memor
     await produce(100_000);
     const grown = (Deno.memoryUsage().heapUsed - before) / 2 ** 20;
     assert(grown < 60, `${grown} MiB more`);
+  });
+});
+
+/** A source that tells when it is told to end, and what it has given so far. */
+function telling<T>(steps: T[], then: "hangs" | "ends") {
+  const told = Promise.withResolvers<void>();
+  let given = 0;
+  const source: AsyncIterable<T> = {
+    [Symbol.asyncIterator]: () => ({
+      next(): Promise<IteratorResult<T>> {
+        if (given < steps.length) return Promise.resolve({ done: false, value: steps[given++]! });
+        if (then === "hangs") return new Promise(() => {});
+        return Promise.resolve({ done: true, value: undefined });
+      },
+      return(): Promise<IteratorResult<T>> {
+        told.resolve();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    }),
+  };
+  return { source, told: told.promise, given: () => given };
+}
+
+const AWAITED: Record<string, { steps: number[]; hung: number }> = {
+  "a task that does not end": { steps: [0, 0], hung: 2 },
+  "a source that gives nothing": { steps: [], hung: 0 },
+  "a source that gives no more, and a task": { steps: [0], hung: 1 },
+};
+
+type Leave = (outcomes: AsyncGenerator<unknown, void, undefined>) => Promise<unknown>;
+
+const LEAVES: Record<string, Leave> = {
+  "return()": (outcomes) => outcomes.return(),
+  "throw()": (outcomes) => assertRejects(() => outcomes.throw(new RangeError("mine")), RangeError, "mine"),
+  "await using": (outcomes) => Promise.resolve(outcomes[Symbol.asyncDispose]()),
+};
+
+for (const [awaited, { steps, hung }] of Object.entries(AWAITED)) {
+  for (const [way, leave] of Object.entries(LEAVES)) {
+    Deno.test(`MultiProcess.map() is left at once by ${way} while it waits for ${awaited}`, async () => {
+      await withPool({ size: 2, spares: 0 }, async (mp) => {
+        const { source, told } = telling(steps, "hangs");
+        const outcomes = mp.map(source, () => task("never", 600_000), { concurrency: 3 });
+        const asked = [outcomes.next(), outcomes.next()];
+        await until(async () => (await mp.stats()).running === hung, 60_000, "what is awaited is under way");
+        await leave(outcomes);
+        await told;
+        assertEquals(await Promise.all(asked), [{ done: true, value: undefined }, {
+          done: true,
+          value: undefined,
+        }]);
+        assertEquals(await outcomes.next(), { done: true, value: undefined });
+        await quiet(mp);
+        assertEquals((await mp.stats()).outcomes.cancelled, hung);
+      });
+    });
+  }
+
+  Deno.test(`ReadableStream.from(mp.map()) ends with its reader while it waits for ${awaited}`, async () => {
+    await withPool({ size: 2, spares: 0 }, async (mp) => {
+      const { source, told } = telling(steps, "hangs");
+      const stream = ReadableStream.from(mp.map(source, () => task("never", 600_000), { concurrency: 3 }));
+      const reader = stream.getReader();
+      const read = reader.read();
+      await until(async () => (await mp.stats()).running === hung, 60_000, "what is awaited is under way");
+      await reader.cancel("gone");
+      await told;
+      assertEquals((await read).done, true);
+      await quiet(mp);
+    });
+  });
+}
+
+Deno.test("MultiProcess.map() that waits for room is left at once", async () => {
+  await withPool({ size: 1, spares: 0, maxQueue: 0 }, async (mp) => {
+    const { source, told, given } = telling([0, 0, 0], "ends");
+    const outcomes = mp.map(source, () => task("never", 600_000), { concurrency: 3 });
+    const asked = outcomes.next();
+    await until(async () => given() === 2 && (await mp.stats()).running === 1, 60_000, "one runs, one waits");
+    await outcomes.return();
+    await told;
+    assertEquals(await asked, { done: true, value: undefined });
+    await quiet(mp);
+    assertEquals((await mp.stop()).pushed, 1);
+  });
+});
+
+Deno.test("MultiProcess.map() never begins when it is left before it was asked for anything", async () => {
+  await withPool(1, async (mp) => {
+    let opened = false;
+    const source = { [Symbol.iterator]: () => (opened = true, [1][Symbol.iterator]()) };
+    const outcomes = mp.map(source, echo);
+    await outcomes.return();
+    assertEquals([await outcomes.next(), opened], [{ done: true, value: undefined }, false]);
+  });
+});
+
+Deno.test("MultiProcess.map() answers many who ask at once, in their order", async () => {
+  await withPool(2, async (mp) => {
+    const outcomes = mp.map([1, 2, 3], echo);
+    const steps = await Promise.all([1, 2, 3, 4, 5].map(() => outcomes.next()));
+    assertEquals(steps.map(({ done, value }) => done ? "done" : value.input), [1, 2, 3, "done", "done"]);
+    const failing = mp.map([1], (): InfoTask => {
+      throw new RangeError("toTask");
+    });
+    const [first, second] = await Promise.allSettled([failing.next(), failing.next()]);
+    assertEquals(first!.status, "rejected");
+    assertEquals(second, { status: "fulfilled", value: { done: true, value: undefined } });
+  });
+});
+
+Deno.test("MultiProcess.map() gives what an outcome's input was, and which", async () => {
+  await withPool(2, async (mp) => {
+    const inputs = ["a", "b", "c", "d"];
+    for (const ordered of [true, false]) {
+      const seen: [string, number, unknown][] = [];
+      const toTask = (text: string) => text === "b" ? task("fail", 5_000, text) : echo(text);
+      for await (const outcome of mp.map(inputs, toTask, { ordered })) {
+        const { input, index, status } = outcome;
+        seen.push([input, index, status === "ok" ? outcome.value : status]);
+      }
+      seen.sort(([, a], [, b]) => a - b);
+      assertEquals(seen, [["a", 0, "a"], ["b", 1, "failed"], ["c", 2, "c"], ["d", 3, "d"]]);
+    }
+  });
+});
+
+Deno.test("MultiProcess.map() moves the buffers that transfer names for each input", async () => {
+  await withPool(1, async (mp) => {
+    const inputs = [1, 2, 3].map((n) => new Uint8Array(n));
+    const options = { transfer: (bytes: Uint8Array<ArrayBuffer>) => [bytes.buffer] };
+    const sizes = mp.mapValues(inputs, (bytes) => task("size", 5_000, bytes), options);
+    assertEquals(await Array.fromAsync(sizes), [1, 2, 3]);
+    assertEquals(inputs.map(({ buffer }) => buffer.detached), [true, true, true]);
+    const failing = mp.map([1], echo, {
+      transfer: () => {
+        throw new RangeError("in transfer");
+      },
+    });
+    await assertRejects(() => failing.next(), RangeError, "in transfer");
+  });
+});
+
+Deno.test("MultiProcess.mapValues() gives values, and throws at the first outcome that is none", async () => {
+  await withPool(2, async (mp) => {
+    assertEquals(await Array.fromAsync(mp.mapValues([1, 2, 3], echo)), [1, 2, 3]);
+    const given: unknown[] = [];
+    let closed = false;
+    function* source() {
+      try {
+        for (let n = 0;; n++) yield n;
+      } finally {
+        closed = true;
+      }
+    }
+    const toTask = (n: number) =>
+      n < 2 ? echo(n) : n === 2 ? task("fail", 5_000, "no") : task("never", 600_000);
+    await assertRejects(
+      async () => {
+        for await (const value of mp.mapValues(source(), toTask)) given.push(value);
+      },
+      TypeError,
+      "no",
+    );
+    assertEquals([given, closed], [[0, 1], true]);
+    await quiet(mp);
   });
 });

@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { InfoTask, MultiProcess, type Outcome, type PoolEvent } from "../../mod.ts";
-import { EventHub } from "../../src/events.ts";
 import { fixture, inline, script, until, withPool } from "../helpers.ts";
 
 const task = (name: string, timeout: number, ...args: unknown[]) =>
@@ -89,6 +88,14 @@ Deno.test("PushOptions.onProgress gets progress in order, the last one always, b
   });
 });
 
+/** Of 0 to 9 the first few and the last are told, in order; on a machine that is slow enough some of those between. */
+function assertThinned(told: number[]): void {
+  assertEquals(told.slice(0, 4), [0, 1, 2, 3]);
+  assertEquals(told.at(-1), 9);
+  assertEquals(told, told.toSorted((a, b) => a - b));
+  assertEquals(new Set(told).size, told.length);
+}
+
 Deno.test("progress arrives as it was when it was reported, and one that cannot fails its task there and then", async () => {
   for (const isolation of ["thread", "process"] as const) {
     await withPool({ size: 1, isolation }, async (mp) => {
@@ -98,14 +105,17 @@ Deno.test("progress arrives as it was when it was reported, and one that cannot 
       const state = (n: number) => {
         return { done: n, bytes: new Uint8Array([n, 0]), large: new Array(1_000).fill(0).with(0, n) };
       };
-      assertEquals(seen, [0, 1, 2, 3, 9].map(state));
+      const told = seen.map((value) => (value as { done: number }).done);
+      assertEquals(seen, told.map(state));
+      assertThinned(told);
       for (const flood of [false, true]) {
         seen.length = 0;
         const outcome = await mp.push(task("progressFunction", 10_000, flood), { onProgress });
         assert(outcome.status === "failed", outcome.status);
         assertEquals(outcome.error.name, "DataCloneError");
         // What was reported before is told all the same.
-        assertEquals(seen, flood ? [0, 1, 2, 3, 9] : []);
+        if (flood) assertThinned(seen as number[]);
+        else assertEquals(seen, []);
       }
     });
   }
@@ -222,15 +232,15 @@ Deno.test("an onProgress that rejects is a callback error, and stop() waits for 
 Deno.test("MultiProcessOptions.minSize: the pool grows at once under load and shrinks when idle", async () => {
   await withPool({ size: 3, minSize: 0, spares: 0, idleTimeout: 100 }, async (mp) => {
     assertEquals((await mp.stats()).workers, { starting: 0, idle: 0, busy: 0, stopping: 0 });
-    const outcomes = [1, 2, 3, 4].map((n) => mp.push(task("sleep", 5_000, 200, n)));
-    await until(async () => (await mp.stats()).workers.busy === 3, 10_000, "three are busy");
+    const outcomes = [1, 2, 3, 4].map((n) => mp.push(task("sleep", 30_000, 2_000, n)));
+    await until(async () => (await mp.stats()).workers.busy === 3, 30_000, "three are busy");
     await Promise.all(outcomes);
     await until(
       async () => {
         const { starting, idle, busy, stopping } = (await mp.stats()).workers;
         return starting + idle + busy + stopping === 0;
       },
-      5_000,
+      30_000,
       "none is left",
     );
     assertEquals(await mp.run(task("add", 5_000, 1, 2)), 3);
@@ -321,29 +331,4 @@ Deno.test("MultiProcess.events() can be left, and ends with the pool", async () 
     await mp.stop();
     assertEquals(await Array.fromAsync(mp.events()), []);
   });
-});
-
-Deno.test("EventHub gives events to whoever asks first, also before there are any", async () => {
-  const hub = new EventHub(() => {});
-  const events = hub.watch();
-  const asked = [events.next(), events.next(), events.next()];
-  for (const taskId of [1, 2]) hub.emit({ type: "pushed", at: 0, taskId });
-  hub.close();
-  const ids = (await Promise.all(asked)).map(({ value }) => value && "taskId" in value && value.taskId);
-  assertEquals(ids, [1, 2, undefined]);
-});
-
-Deno.test("EventHub gives many kept events back in their order, and in no time", async () => {
-  const hub = new EventHub(() => {});
-  const events = hub.watch();
-  const count = 200_000;
-  for (let taskId = 0; taskId < count; taskId++) hub.emit({ type: "pushed", at: 0, taskId });
-  const since = performance.now();
-  for (let i = 0; i < count; i++) {
-    const { value } = await events.next();
-    if (value.taskId !== i) throw new Error(`${value.taskId} instead of ${i}`);
-    if (i === 5) hub.emit({ type: "pushed", at: 0, taskId: count });
-  }
-  assertEquals((await events.next()).value.taskId, count);
-  assert(performance.now() - since < 3_000, `${performance.now() - since} ms`);
 });

@@ -48,7 +48,7 @@ Deno.test("records hold the numbers of tasks whole", () => {
       [TaskRecord.id(words, 0), TaskRecord.module(words, 0), TaskRecord.timeout(words, 0)],
       [id, 7, 1.5],
     );
-    RunRecord.put(words, 0, 3, id, 2, 7);
+    RunRecord.put(words, 0, 3, id, 2, 7, 1);
     assertEquals([RunRecord.seq(words, 0), RunRecord.id(words, 0)], [3, id]);
     OutcomeRecord.put(words, 0, id, 4, 1, 0, 2.5, 3.5);
     assertEquals([OutcomeRecord.id(words, 0), OutcomeRecord.worker(words, 0)], [id, 4]);

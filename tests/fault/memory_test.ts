@@ -1,7 +1,7 @@
 /** Tasks that exhaust their memory × thread and process: told as that, soon, and nobody else is touched. */
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { InfoTask, MultiProcess, WorkerCrashError } from "../../mod.ts";
-import { fixture, until } from "../helpers.ts";
+import { fixture, ISOLATIONS, until } from "../helpers.ts";
 
 const LIMIT = 64;
 /** Mostly 100 to 600 ms, of a limit that is far beyond; a busy machine takes longer. */
@@ -10,9 +10,11 @@ const SOON = 2_000;
 const KINDS = {
   thread: ["memory.ts#heap", "memory.ts#heapLater", "memory.ts?loading#heap"],
   process: ["memory.ts#heap", "memory.ts#heapLater", "memory.ts?loading#heap", "memory.ts#buffers"],
+  // Buffers are of the whole cell: see `cells_test.ts`.
+  cell: ["memory.ts#heap", "memory.ts#heapLater", "memory.ts?loading#heap"],
 };
 
-for (const isolation of ["thread", "process"] as const) {
+for (const isolation of ISOLATIONS) {
   Deno.test(`a task that exhausts its memory (${isolation}) crashes soon, and alone`, async (test) => {
     const mp = new MultiProcess({ size: 2, spares: 1, isolation, memoryLimit: LIMIT, maxRestarts: 20 });
     try {
@@ -55,7 +57,7 @@ Deno.test("a task that fills its heap with garbage again and again lives, whoeve
   }
 });
 
-for (const isolation of ["thread", "process"] as const) {
+for (const isolation of ISOLATIONS) {
   Deno.test(`a task that exhausts the memory of a worker that ran others (${isolation}) crashes soon`, async () => {
     const mp = new MultiProcess({ size: 1, spares: 0, isolation, memoryLimit: LIMIT, maxRestarts: 20 });
     const task = (full: boolean) => new InfoTask(fixture("memory.ts#heapIf"), 60_000, full);

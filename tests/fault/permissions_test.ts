@@ -1,9 +1,9 @@
 /** What tasks may do: less than the process where the pool says so, never more. */
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
-import { fromFileUrl } from "@std/path";
+import { fromFileUrl, join, toFileUrl } from "@std/path";
 import { InfoTask, MultiProcess, TaskLoadError } from "../../mod.ts";
 import type { Kind } from "../fixtures/permissions.ts";
-import { fixture, script } from "../helpers.ts";
+import { fixture, inline, script, until } from "../helpers.ts";
 
 const HERE = fromFileUrl(import.meta.url);
 
@@ -24,7 +24,8 @@ async function withPermissions(
   permissions: Deno.PermissionOptions,
   test: (mp: MultiProcess) => Promise<void>,
 ): Promise<void> {
-  const mp = new MultiProcess({ size: 1, permissions });
+  // A loaded machine may take its time.
+  const mp = new MultiProcess({ size: 1, permissions, loadTimeout: 60_000 });
   try {
     await mp.start();
     await test(mp);
@@ -46,6 +47,69 @@ Deno.test('permissions "none" leave a task its own files, and nothing else', asy
     // A host that is open to imports by default: what a task imports from, it can also tell things.
     assertEquals(await tryOut(mp, "import", "https://raw.githubusercontent.com/none/none.ts"), "NotCapable");
   });
+});
+
+Deno.test("a new module is no reason for new workers where it has no files that they may not read", async (t) => {
+  const source = "export default () => 1";
+  const imports = `import ${JSON.stringify(fixture("model.ts"))}; ${source}`;
+  await withPermissions("none", async (mp) => {
+    for (
+      const [what, specifier, renewed] of [
+        ["a file", `${fixture("tasks.ts")}#echo`, true],
+        ["another export of the file", `${fixture("tasks.ts")}#tried`, false],
+        ["code that imports nothing", inline(source), false],
+        ["the same in base64", `data:text/javascript;base64,${btoa(source)}`, false],
+        ["code that imports a file", inline(imports), true],
+        ["another file", fixture("broken.ts"), true],
+      ] as const
+    ) {
+      await t.step(what, async () => {
+        await until(async () => (await mp.stats()).workers.starting === 0, 60_000, "all workers are there");
+        const { spawned } = await mp.stats();
+        const { status } = await mp.push(new InfoTask(specifier, 20_000));
+        assertEquals(status, "ok");
+        assertEquals((await mp.stats()).spawned > spawned, renewed);
+      });
+    }
+  });
+});
+
+Deno.test("a new module is no reason for new workers where all its files lie in folders that they may read", async (t) => {
+  const folder = await Deno.makeTempDir();
+  const outside = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(outside, "export default () => 1");
+  const write = async (name: string, source: string) => {
+    const file = join(folder, name);
+    await Deno.writeTextFile(file, source);
+    return toFileUrl(file).href;
+  };
+  const imports = (url: string) => `export { default } from ${JSON.stringify(url)}`;
+  const first = await write("first.ts", "export default () => 1");
+  const elsewhere = toFileUrl(outside).href;
+  try {
+    await withPermissions({ read: [folder] }, async (mp) => {
+      for (
+        const [what, specifier, renewed] of [
+          ["a file", first, false],
+          ["one that imports another", await write("b.ts", imports("./first.ts")), false],
+          ["code that imports one", inline(imports(first)), false],
+          ["one that imports one elsewhere", await write("c.ts", imports(elsewhere)), true],
+          ["one elsewhere", elsewhere, true],
+        ] as const
+      ) {
+        await t.step(what, async () => {
+          await until(async () => (await mp.stats()).workers.starting === 0, 60_000, "all workers are there");
+          const { spawned } = await mp.stats();
+          const { status } = await mp.push(new InfoTask(specifier, 20_000));
+          assertEquals(status, "ok");
+          assertEquals((await mp.stats()).spawned > spawned, renewed);
+        });
+      }
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+    await Deno.remove(outside);
+  }
 });
 
 Deno.test("permissions in lists allow what they name", async () => {
@@ -148,4 +212,149 @@ Deno.test("a child process may do no more than its parent", async () => {
     import: "NotCapable",
   };
   assertEquals(JSON.parse(stdout || "null"), expected, stderr);
+});
+
+/** Names of folders that a command line, or a list on it, could take for something else. */
+const ODD = [
+  "a, b",
+  "q\"uo'te",
+  "spa ce",
+  "eq=al",
+  "st*r",
+  "ti~de",
+  "ünï…",
+  "new\nline",
+  "-A",
+  " lead",
+  "%2C",
+];
+
+Deno.test("a task file whose path is odd is run, or costs its own tasks only", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await withPermissions("none", async (mp) => {
+      for (const name of ODD) {
+        await Deno.mkdir(`${folder}/${name}`);
+        await Deno.writeTextFile(`${folder}/${name}/inner.ts`, `export const inner = 7;`);
+        const path = `${folder}/${name}/task.ts`;
+        await Deno.writeTextFile(path, `import { inner } from "./inner.ts"; export default () => inner;`);
+        const outcome = await mp.push(new InfoTask(toFileUrl(path), 20_000));
+        const comma = name.includes(",");
+        assertEquals(
+          outcome.status,
+          comma ? "failed" : "ok",
+          `${name}: ${"error" in outcome && outcome.error}`,
+        );
+        if (comma) assertInstanceOf("error" in outcome && outcome.error, TaskLoadError);
+        assertEquals(await tryOut(mp, "nothing"), "ok", name);
+      }
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("permissions that a command line cannot name are refused at the door, and all others start a worker", async () => {
+  const items = [
+    ...ODD.map((name) => `/tmp/${name}`),
+    ...ODD,
+    "",
+    "a\0b",
+    "*",
+    "*.a.invalid",
+    "10.0.0.0/8",
+    "[::1]:80",
+  ];
+  for (const kind of ["read", "write", "net", "env", "run", "ffi", "sys", "import"] as const) {
+    const accepted: string[] = [];
+    for (const item of items) {
+      try {
+        new MultiProcess({ size: 1, permissions: { [kind]: [item] } });
+        accepted.push(item);
+      } catch (error) {
+        assertInstanceOf(error, RangeError);
+        assert(error.message.includes(`${kind}: ${JSON.stringify(item)}`), error.message);
+      }
+    }
+    assert(!accepted.some((item) => item.includes(",")), `${kind}: a comma`);
+    if (accepted.length === 0) continue;
+    await withPermissions({ [kind]: accepted }, async (mp) => {
+      assertEquals(await tryOut(mp, "nothing"), "ok", `${kind}: ${JSON.stringify(accepted)}`);
+    });
+  }
+});
+
+Deno.test("a module of very many files, and one in a very long URL, run under permissions", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const names = Array.from({ length: 700 }, (_, i) => `${"long".repeat(50)}_${i}.ts`);
+    for (const name of names) await Deno.writeTextFile(`${folder}/${name}`, "export {};");
+    const imports = names.map((name) => `import "./${name}";`).join("\n");
+    await Deno.writeTextFile(`${folder}/task.ts`, `${imports}\nexport default () => "ran";`);
+    await withPermissions("none", async (mp) => {
+      assertEquals(await mp.run(new InfoTask(toFileUrl(`${folder}/task.ts`), 60_000)), "ran");
+      const long = `export default () => "ran"; // ${"x".repeat(300_000)}`;
+      assertEquals(await mp.run(new InfoTask(inline(long), 60_000)), "ran");
+      assertEquals(await tryOut(mp, "nothing"), "ok");
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a task file that is changed to import a new file is run by workers started from then on", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const task = new InfoTask(toFileUrl(`${folder}/task.ts`), 20_000);
+    await Deno.writeTextFile(`${folder}/task.ts`, `export default () => "old";`);
+    const mp = new MultiProcess({
+      size: 1,
+      spares: 0,
+      permissions: "none",
+      maxTasksPerWorker: 1,
+      maxRestarts: 100,
+    });
+    try {
+      await mp.start();
+      assertEquals(await mp.run(task), "old");
+      await Deno.writeTextFile(`${folder}/new.ts`, `export default "new";`);
+      await Deno.writeTextFile(`${folder}/task.ts`, `import it from "./new.ts"; export default () => it;`);
+      // The worker that stands ready may have been started before.
+      const outcomes = [await mp.push(task), await mp.push(task)];
+      const last = outcomes.at(-1)!;
+      assert(last.status === "ok", "error" in last ? `${last.error.message} ${last.error.cause}` : "");
+      assertEquals(last.value, "new");
+    } finally {
+      await mp.terminate();
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a worker started before a task file imported a new one fails its task once, and is not used for it again", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const task = new InfoTask(toFileUrl(`${folder}/task.ts`), 20_000, false);
+    await Deno.writeTextFile(`${folder}/task.ts`, `export default (end) => end ? Deno.exit() : "old";`);
+    const mp = new MultiProcess({ size: 1, spares: 1, permissions: "none", maxRestarts: 100 });
+    try {
+      await mp.start();
+      assertEquals(await mp.run(task), "old");
+      await until(async () => (await mp.stats()).workers.idle === 2, 20_000, "a spare stands ready");
+      await Deno.writeTextFile(`${folder}/new.ts`, `export default "new";`);
+      await Deno.writeTextFile(`${folder}/task.ts`, `import it from "./new.ts"; export default () => it;`);
+      await mp.push(new InfoTask(task.specifier, 20_000, true));
+      const results: unknown[] = [];
+      while (results.length < 5 && results.at(-1) !== "new") {
+        const outcome = await mp.push(task);
+        results.push(outcome.status === "ok" ? outcome.value : outcome.error.name);
+      }
+      assertEquals(results.at(-1), "new", results.join());
+    } finally {
+      await mp.terminate();
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

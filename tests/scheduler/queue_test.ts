@@ -2,10 +2,17 @@ import { assertEquals } from "@std/assert";
 import { type Queued, TaskQueue } from "../../src/scheduler/queue.ts";
 
 interface Item extends Queued {
-  cancelled: boolean;
+  cancelled: Queued["cancelled"];
+  crashed: boolean;
 }
 
-const item = (id: number, priority = 0, pushedAt = 0): Item => ({ id, priority, pushedAt, cancelled: false });
+const item = (id: number, priority = 0, pushedAt = 0): Item => ({
+  id,
+  priority,
+  pushedAt,
+  cancelled: "no",
+  crashed: false,
+});
 
 function drain(queue: TaskQueue<Item>): number[] {
   const ids: number[] = [];
@@ -65,7 +72,7 @@ Deno.test("TaskQueue drops cancelled tasks wherever they wait", () => {
   const items = [item(1), item(2, 3), item(3), item(4), item(5, 3)];
   for (const each of items) queue.push(each);
   for (const each of [items[1]!, items[2]!]) {
-    each.cancelled = true;
+    each.cancelled = "yes";
     queue.forget();
   }
   assertEquals(queue.size, 3);
@@ -92,7 +99,7 @@ Deno.test("TaskQueue lets go of cancelled tasks long before their turn comes", (
   queue.push(item(1));
   let asked = 0;
   for (let id = 2; id < 100_000; id++) {
-    let cancelled = false;
+    let cancelled: Queued["cancelled"] = "no";
     queue.push({
       ...item(id, id % 3 - 1),
       get cancelled() {
@@ -100,7 +107,7 @@ Deno.test("TaskQueue lets go of cancelled tasks long before their turn comes", (
         return cancelled;
       },
     });
-    cancelled = true;
+    cancelled = "yes";
     queue.forget();
   }
   assertEquals(queue.size, 2);

@@ -3,15 +3,17 @@ import { assert, assertEquals } from "@std/assert";
 import { type FromWorker, RESULTS } from "../../src/wire/protocol.ts";
 import { RecordWriter, ResultRecord, RunRecord } from "../../src/wire/records.ts";
 import { RING_WORDS, SharedSeat, SLOTS } from "../../src/runtime/shared.ts";
-import { type Seat, TaskRunner } from "../../src/worker/task_runner.ts";
+import type { Seat } from "../../src/worker/seat.ts";
+import { TaskRunner } from "../../src/worker/task_runner.ts";
 import { fixture, until } from "../helpers.ts";
 
-/** A runner in this thread that has loaded the first of these, and all that it tells. */
+/** A runner in this thread that has loaded the first of these, exports or modules, and all that it tells. */
 async function seated(...exports: string[]) {
   const dispatcher = new SharedSeat();
   const told: (string | number[])[] = [];
   class FakeSeat extends SharedSeat implements Seat {
     readonly isolation = "thread";
+    readonly measured = "thread";
     post(message: FromWorker): void {
       told.push(message === RESULTS ? read() : message.type);
     }
@@ -20,12 +22,15 @@ async function seated(...exports: string[]) {
     }
   }
   const runner = new TaskRunner(new FakeSeat(dispatcher.memory));
-  const modules = exports.map((exported) => {
+  const modules = exports.map((exported, module) => {
+    if (exported.startsWith("data:")) {
+      return { module, specifier: exported, url: exported, exported: undefined };
+    }
     const url = fixture("tasks.ts");
-    return { specifier: `${url}#${exported}`, url, exported };
+    return { module, specifier: `${url}#${exported}`, url, exported };
   });
-  runner.receive({ type: "modules", from: 0, modules });
-  await runner.start(undefined);
+  runner.receive({ type: "modules", modules });
+  await runner.start({ initializer: undefined });
   assertEquals(told.splice(0), ["ready"]);
   const runs = new RecordWriter();
   const into = new Int32Array(RING_WORDS);
@@ -34,7 +39,7 @@ async function seated(...exports: string[]) {
   function deliver(tasks: { seq: number; module?: number; args: unknown[] }[]): void {
     for (const { seq, module = 0, args } of tasks) {
       const at = runs.begin(RunRecord.header);
-      RunRecord.put(runs.words, at, seq, seq + 100, 1, module);
+      RunRecord.put(runs.words, at, seq, seq + 100, 1, module, 1);
       runs.list(args);
       runs.end();
     }
@@ -107,4 +112,21 @@ Deno.test("a worker tells of its results when there is hardly any room for more"
   deliver(seqs.map((seq) => ({ seq, args: ["x".repeat(200)] })));
   assert(told.length > 0);
   assertEquals([...told.flat(), ...read()], seqs);
+});
+
+Deno.test("a worker says before all else that a module changed its globals, and skips the tasks of others", async () => {
+  const { isArray } = Array;
+  try {
+    const wraps = "data:text/javascript,Array.isArray = (it) => it === 1; export default () => 7";
+    const { told, dispatcher, deliver, read, tells } = await seated("echo", wraps);
+    for (const seq of [1, 2, 3]) dispatcher.offer(seq);
+    deliver([{ seq: 1, module: 1, args: [] }, { seq: 2, args: [0] }, { seq: 3, module: 1, args: [] }]);
+    await tells(2);
+    await until(() => dispatcher.look(3) !== undefined, 5_000, "the last");
+    assertEquals(told.slice(0, 2), ["home", "result"]);
+    assertEquals([...told.slice(2).flat(), ...read()], [3]);
+    assertEquals(dispatcher.takeBack(2), true);
+  } finally {
+    Array.isArray = isArray;
+  }
 });

@@ -1,2 +1,3 @@
 export * from "./deadline.ts";
 export * from "./delay.ts";
+export * from "./pool.ts";

@@ -16,3 +16,5 @@ export const toFileUrl: (path: string) => URL = std.toFileUrl;
 export const extname: (path: string | URL) => string = std.extname;
 /** The directory of the path. */
 export const dirname: (path: string | URL) => string = std.dirname;
+/** The last segment of the path, without the suffix if it ends with it. */
+export const basename: (path: string | URL, suffix?: string) => string = std.basename;

@@ -1,50 +1,11 @@
-import { InfoTask, MultiProcess, type MultiProcessOptions } from "../../../mod.ts";
+import * as multiprocess from "../../../mod.ts";
+import { poolOf } from "./ours.mjs";
 import type { Pool } from "./pool.ts";
-
-/** The limit of every task: the peers run without any. */
-const LIMIT_MS = 60_000;
-const TASKS = new URL("../work/tasks.mjs", import.meta.url).href;
-const MOVE = new URL("../work/ours.ts", import.meta.url).href;
 
 /** This package, with its defaults. */
 export const pool: Pool = createPool({});
 
 /** This package, set up otherwise. */
-export function createPool(options: MultiProcessOptions): Pool {
-  const specifiers = new Map<string, string>();
-  let size: number;
-  let mp: MultiProcess;
-
-  function task(name: string, limit: number, arg: unknown): InfoTask {
-    let specifier = specifiers.get(name);
-    if (specifier === undefined) {
-      specifiers.set(name, specifier = `${name === "move" ? MOVE : TASKS}#${name}`);
-    }
-    return arg === undefined ? new InfoTask(specifier, limit) : new InfoTask(specifier, limit, arg);
-  }
-
-  return {
-    limitFrom: "start",
-
-    start(workers) {
-      size = workers;
-      mp = new MultiProcess({ ...options, size });
-      return mp.start();
-    },
-
-    run(name, arg, transfer) {
-      const work = task(name, LIMIT_MS, arg);
-      return transfer === undefined ? mp.run(work) : mp.run(work, { transfer });
-    },
-
-    runWithin: (limit, name, arg) => mp.run(task(name, limit, arg)),
-
-    async rested() {
-      const { idle, stopping } = (await mp.stats()).workers;
-      // One spare is the default.
-      return idle > size && stopping === 0;
-    },
-
-    stop: () => mp.stop(),
-  };
+export function createPool(options: multiprocess.MultiProcessOptions): Pool {
+  return poolOf(multiprocess, options);
 }

@@ -8,6 +8,8 @@ let workers;
 
 /** @type {import("./pool.ts").Pool} */
 export const pool = {
+  limitFrom: "push",
+
   start(size) {
     workers = new FixedThreadPool(size, fileURLToPath(new URL("../work/poolifier.mjs", import.meta.url)), {
       enableEvents: false,
@@ -19,6 +21,8 @@ export const pool = {
   },
 
   run: (name, arg, transfer) => workers.execute(arg, name, undefined, transfer),
+
+  runWithin: (limit, name, arg) => workers.execute(arg, name, AbortSignal.timeout(limit)),
 
   stop: () => workers.destroy(),
 };

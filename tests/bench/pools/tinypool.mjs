@@ -11,6 +11,8 @@ let tinypool;
 
 /** @type {import("./pool.ts").Pool} */
 export const pool = {
+  limitFrom: "push",
+
   start(size, profile) {
     tinypool = new Tinypool({
       filename: TASKS,
@@ -29,6 +31,8 @@ export const pool = {
       transfer === undefined ? { name } : { name, transferList: transfer, filename: MOVE },
     );
   },
+
+  runWithin: (limit, name, arg) => tinypool.run(arg, { name, signal: AbortSignal.timeout(limit) }),
 
   stop: () => tinypool.destroy(),
 };

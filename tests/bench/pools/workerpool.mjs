@@ -1,7 +1,11 @@
-import { fileURLToPath } from "node:url";
 import { load } from "../packages.mjs";
 
 const { default: workerpool } = await load("workerpool");
+
+// Its threads answer nothing on Bun (seen with 1.4.5): there it has Web Workers, as in a browser.
+const isWeb = "Bun" in globalThis || "document" in globalThis;
+const url = new URL("../work/workerpool.mjs", import.meta.url);
+const script = isWeb ? url.href : globalThis.process.getBuiltinModule("node:url").fileURLToPath(url);
 
 let workers;
 
@@ -10,8 +14,9 @@ export const pool = {
   limitFrom: "start",
 
   start(size, profile) {
-    workers = workerpool.pool(fileURLToPath(new URL("../work/workerpool.mjs", import.meta.url)), {
-      workerType: "thread",
+    workers = workerpool.pool(script, {
+      workerType: isWeb ? "web" : "thread",
+      ...(isWeb && { workerOpts: { type: "module" } }),
       minWorkers: size,
       maxWorkers: size,
       // Its default queue takes time in proportion to its length for every task.

@@ -51,6 +51,16 @@ export function hang(note) {
   for (;;);
 }
 
+/** Never ends, on any runtime. */
+export function loop() {
+  for (;;);
+}
+
+/** Never ends, without using a core. */
+export function never() {
+  return new Promise(() => {});
+}
+
 /** Gives back what it got; the way back copies it. */
 export function copy(buffer) {
   return buffer;

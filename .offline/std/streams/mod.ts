@@ -1,0 +1,1 @@
+export * from "./text_line_stream.ts";

@@ -1,0 +1,122 @@
+import type { TaskData } from "../wire/protocol.ts";
+import { BatchHead, TaskRecord } from "../wire/records.ts";
+import type { CellRecord } from "./cell_record.ts";
+
+/** Tasks that were sent to a cell in one message: as records, or one with data of its own. */
+export interface Sent {
+  readonly to: CellRecord;
+  readonly words: Int32Array | undefined;
+  readonly data: TaskData | undefined;
+  readonly pushedAt: number;
+}
+
+/** A task that was sent to a cell, as it can be sent to another. */
+export interface OpenTask {
+  readonly id: number;
+  readonly module: number;
+  readonly pushedAt: number;
+  /** A batch of its record alone. */
+  readonly record: ArrayBuffer | undefined;
+  readonly data: TaskData | undefined;
+}
+
+const PAGE = 1024;
+
+const pageOf = (id: number): number => Math.trunc(id / PAGE);
+
+class Page {
+  left = 0;
+  readonly sent: (Sent | undefined)[] = new Array(PAGE).fill(undefined);
+}
+
+/** Tasks without outcome, by id: how each was sent. Ids only grow, as in `pending.ts`. */
+export class OpenTasks {
+  readonly #pages = new Map<number, Page>();
+  #lastIndex = -1;
+  #last: Page | undefined;
+
+  set(id: number, sent: Sent): void {
+    const index = pageOf(id);
+    const page = index === this.#lastIndex ? this.#last! : this.#pageFor(index);
+    const slot = id % PAGE;
+    if (page.sent[slot] === undefined) page.left++;
+    page.sent[slot] = sent;
+  }
+
+  get(id: number): Sent | undefined {
+    return this.#pages.get(pageOf(id))?.sent[id % PAGE];
+  }
+
+  /** Removes it; false if there is none. */
+  delete(id: number): boolean {
+    const index = pageOf(id);
+    const page = index === this.#lastIndex ? this.#last! : this.#pages.get(index);
+    if (page === undefined) return false;
+    const slot = id % PAGE;
+    if (page.sent[slot] === undefined) return false;
+    page.sent[slot] = undefined;
+    if (--page.left === 0) {
+      this.#pages.delete(index);
+      if (index === this.#lastIndex) this.#lastIndex = -1;
+    }
+    return true;
+  }
+
+  /** The modules of all, and of others. */
+  modules(others: readonly OpenTask[]): Set<number> {
+    const modules = new Set(others.map(({ module }) => module));
+    const seen = new Set<Sent>();
+    for (const { sent } of this.#pages.values()) {
+      for (const each of sent) {
+        if (each === undefined || seen.has(each)) continue;
+        seen.add(each);
+        for (const module of modulesOf(each)) modules.add(module);
+      }
+    }
+    return modules;
+  }
+
+  /** Whether any is in the cell. */
+  hasAny(to: CellRecord): boolean {
+    for (const { sent } of this.#pages.values()) if (sent.some((each) => each?.to === to)) return true;
+    return false;
+  }
+
+  /** Ids of those in the cell, oldest first. */
+  in(to: CellRecord): number[] {
+    const ids: number[] = [];
+    for (const [index, { sent }] of this.#pages) {
+      for (let i = 0; i < PAGE; i++) if (sent[i]?.to === to) ids.push(index * PAGE + i);
+    }
+    return ids.sort((a, b) => a - b);
+  }
+
+  #pageFor(index: number): Page {
+    let page = this.#pages.get(index);
+    if (page === undefined) this.#pages.set(index, page = new Page());
+    this.#lastIndex = index;
+    return this.#last = page;
+  }
+}
+
+function modulesOf({ words, data }: Sent): number[] {
+  if (data !== undefined) return [data.module];
+  const modules: number[] = [];
+  for (let at: number = BatchHead.words; at < words!.length; at += words![at]!) {
+    modules.push(TaskRecord.module(words!, at));
+  }
+  return modules;
+}
+
+/** The task, out of what it was sent with. */
+export function openTask(id: number, { words, data, pushedAt }: Sent): OpenTask {
+  if (data !== undefined) return { id, module: data.module, pushedAt, record: undefined, data };
+  for (let at: number = BatchHead.words; at < words!.length; at += words![at]!) {
+    if (TaskRecord.id(words!, at) !== id) continue;
+    const record = new Int32Array(BatchHead.words + words![at]!);
+    BatchHead.put(record, 1, pushedAt);
+    record.set(words!.subarray(at, at + words![at]!), BatchHead.words);
+    return { id, module: TaskRecord.module(words!, at), pushedAt, record: record.buffer, data: undefined };
+  }
+  throw new Error(`Task ${id} is not where it was sent`);
+}

@@ -1,0 +1,72 @@
+/**
+ * A worker that the entry starts itself, for the first tasks.
+ *
+ * Who creates a worker asks its own inspector whether somebody listens, and each worker's has the main thread for that,
+ * for life: so from Deno 2.9.1 on what a worker starts sleeps for 500 ms before its module is loaded (denoland/deno#35629,
+ * seen up to 2.9.6). The main thread's inspector has nobody: what it starts itself is there after 30 ms. All workers of
+ * a pool are started by its nursery, since nothing of what they need may wait for the entry; this one is there until
+ * the first of those is ready.
+ *
+ * On Node and Bun it is started while the thread that starts all others is: two threads one after the other are what the
+ * first task would wait for.
+ *
+ * @module
+ */
+import type { BridgeData, DeathData, WorkerSetup, WorkerSpec } from "../wire/protocol.ts";
+import { host, need, startsBlock } from "./host.ts";
+import { createMemory } from "./shared.ts";
+import { startThread } from "./thread.ts";
+import { isAtLeast } from "./version.ts";
+
+/** A start that took less than this did not sleep, in milliseconds. */
+const SLEEP_MS = 400;
+
+/** How long the quickest worker that a nursery of this process has started took, in milliseconds. */
+let quickestMs: number | undefined;
+
+/** Whether a worker that is started here is ready long before one that a nursery starts. */
+export function isBridgeOfUse(): boolean {
+  if (host !== "deno") return !startsBlock;
+  // A Web Worker of Deno says that it is the main thread, too (seen up to 2.9.6).
+  if (!need("node:worker_threads").isMainThread || "WorkerGlobalScope" in globalThis) return false;
+  return quickestMs === undefined ? isAtLeast([2, 9, 1]) : quickestMs >= SLEEP_MS;
+}
+
+/** A nursery's quickest start took so many milliseconds; `Infinity` where it has started none. */
+export function noteStart(ms: number): void {
+  if (ms < (quickestMs ?? Infinity)) quickestMs = ms;
+}
+
+/** See the module's description. */
+export class Bridge {
+  /** The dispatcher's end, to be moved to it. */
+  readonly data: BridgeData;
+  readonly #port: MessagePort;
+  #kill: (() => Promise<void> | void) | undefined;
+
+  constructor() {
+    const { port1, port2 } = new (need("node:worker_threads").MessageChannel)();
+    this.data = { port: port1 as unknown as MessagePort, memory: createMemory() };
+    this.#port = port2 as unknown as MessagePort;
+  }
+
+  /** Starts the worker, which keeps this thread for some 30 ms. */
+  start(setup: WorkerSetup, gone: (death: DeathData) => void): void {
+    const spec: WorkerSpec = { isolation: "thread", setup, hurried: true };
+    const { kill, letGo } = startThread(spec, this.#port, this.data.memory, {
+      gone: (death) => {
+        this.#kill = undefined;
+        gone(death);
+      },
+      undeliverable: () => {},
+    });
+    // The pool's own thread does.
+    letGo?.();
+    this.#kill = kill;
+  }
+
+  /** Interrupts the worker as soon as that is safe, if there is one. */
+  async kill(): Promise<void> {
+    await this.#kill?.();
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * The main thread of a cell: it starts the dispatcher's thread and is its nursery. No task runs here, so it can always end
+ * the process.
+ *
+ * @module
+ */
+import process from "node:process";
+import { createNursery } from "../nursery/nursery.ts";
+import type { CellDying, CellStart } from "./cell.ts";
+import { serveCell } from "./cell_nurseries.ts";
+import { keepOnly } from "./child_env.ts";
+import { endGroup, endWithParent } from "./orphan.ts";
+import { startOwnThread } from "./own_thread.ts";
+
+/** How often the memory of the process is looked at, in milliseconds. */
+const MEMORY_POLL_MS = 50;
+const MIB = 2 ** 20;
+
+/** How many workers there may be. */
+let workers = 0;
+
+process.once("message", ({ path, name, workers: most, spares, env, memoryLimit }: CellStart) => {
+  if (env !== undefined) keepOnly(env);
+  workers = most;
+  const { port1, port2 } = new MessageChannel();
+  const died = (error: unknown) => {
+    console.error(error);
+    process.exit(1);
+  };
+  const dispatcher = startOwnThread("cell", name, died);
+  dispatcher.onmessage = ({ data }) => {
+    if (data === "lost") endGroup();
+    else if (data === "connected") {
+      revoke(path);
+      // That ends with the process.
+      serveCell(port1, createNursery(() => {}), name, died);
+    } else workers = data + spares;
+  };
+  dispatcher.postMessage({ path, nursery: port2 }, [port2]);
+  if (memoryLimit !== undefined) watchMemory(memoryLimit);
+});
+
+/**
+ * Takes back what was allowed for the socket: what is started from now on gets none of it. Not where it is allowed along
+ * with what is around it: that would go, too (seen up to Deno 2.9.6).
+ */
+function revoke(path: string): void {
+  const items = (path: string) =>
+    [{ name: "read", path }, { name: "write", path }, { name: "net", host: `unix:${path}` }] as const;
+  const around = items(`${path}-`);
+  for (const [i, item] of items(path).entries()) {
+    if (Deno.permissions.querySync(around[i]!).state !== "granted") Deno.permissions.revokeSync(item);
+  }
+}
+
+/**
+ * The heap of each thread has a limit of its own; buffers are outside it, and are nobody's: they count by what the process
+ * grew since its start, against the limits of all workers together.
+ */
+function watchMemory(memoryLimit: number): void {
+  const base = process.memoryUsage().rss;
+  setInterval(() => {
+    if (process.memoryUsage().rss - base < workers * memoryLimit * MIB) return;
+    const message = `ran out of memory (memoryLimit: ${memoryLimit} MiB, for each of ${workers} workers)`;
+    const dying: CellDying = { death: { reason: "memory", exitCode: null, message } };
+    process.send!(dying, undefined, undefined, endGroup);
+  }, MEMORY_POLL_MS);
+}
+
+endWithParent();

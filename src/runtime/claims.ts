@@ -1,0 +1,86 @@
+/**
+ * Which tasks were begun in a cell, where it outlives the cell: a file without a name, in which each worker writes down
+ * what it begins, before it does, and that is read when the cell has died.
+ *
+ * It is the cell's standard input: of all open files that one alone can be written by every thread of a process, whatever
+ * they may open (seen up to Deno 2.9.6). To write takes more than a microsecond: before tasks of which the last ones were
+ * quick several are written down at once, of which a few may not have been begun when the cell dies.
+ *
+ * What a task that looks for the file writes there counts when its cell dies: others could be taken for begun.
+ *
+ * @module
+ */
+import { builtin } from "./host.ts";
+
+/** How many of the last tasks of a worker are known: those whose outcomes may not have left the cell. */
+const KEPT = 1 << 12;
+const BYTES = 16;
+/** How many tasks are written down at once at most, and how long as many may have taken before, in milliseconds. */
+const BLOCK = 8;
+const QUICK_MS = 0.1;
+
+/** When a task was begun, by its id, in milliseconds since the epoch. */
+export type Claimed = ReadonlyMap<number, number>;
+
+// Also for workers: taken before a task can patch it.
+const fs = builtin("node:fs");
+const write = fs?.writeSync;
+
+/** A task that a worker is to run. */
+interface Noted {
+  readonly id: number;
+  noted: boolean;
+  readonly next: Noted | undefined;
+}
+
+/** A worker's part of the file. */
+export class Claims {
+  readonly #from: number;
+  readonly #bytes = new Uint8Array(BYTES * BLOCK);
+  readonly #numbers = new Float64Array(this.#bytes.buffer);
+  #count = 0;
+  /** When the last block began. */
+  #since = 0;
+  #lastLength = 0;
+
+  /** @param region A number that no other worker has at the same time. */
+  constructor(region: number) {
+    this.#from = region * KEPT * BYTES;
+  }
+
+  /** The worker begins the task. */
+  readonly note = (task: Noted, at: number): void => {
+    if (task.noted) return;
+    const quick = at - this.#since < QUICK_MS / BLOCK * this.#lastLength;
+    const place = this.#count % KEPT;
+    const most = quick ? BLOCK : 1;
+    let length = 0;
+    for (let next: Noted | undefined = task; next !== undefined && length < most; next = next.next) {
+      next.noted = true;
+      this.#numbers[2 * length] = next.id;
+      this.#numbers[2 * length + 1] = at;
+      // The next block begins with the region.
+      if (place + ++length === KEPT) break;
+    }
+    write!(0, this.#bytes, 0, length * BYTES, this.#from + place * BYTES);
+    this.#count += length;
+    this.#since = at;
+    this.#lastLength = length;
+  };
+}
+
+/** All that is in the file. */
+export function readClaims(file: number): Claimed {
+  const { fstatSync, readSync } = fs!;
+  const { size } = fstatSync(file);
+  const bytes = new Uint8Array(size - size % BYTES);
+  for (let at = 0; at < bytes.length;) {
+    const count = readSync(file, bytes, at, bytes.length - at, at);
+    if (count === 0) break;
+    at += count;
+  }
+  const numbers = new Float64Array(bytes.buffer);
+  const claimed = new Map<number, number>();
+  for (let i = 0; i < numbers.length; i += 2) claimed.set(numbers[i]!, numbers[i + 1]!);
+  return claimed;
+}

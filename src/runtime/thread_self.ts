@@ -1,0 +1,167 @@
+/**
+ * What differs between runtimes for a thread that runs tasks: how it ends, how it hears of its end, what a task must not
+ * get hold of. Taken when this is loaded: a task may patch any of it.
+ *
+ * @module
+ */
+import type { MessagePort as NodePort } from "node:worker_threads";
+import type { WorkerSetup } from "../wire/protocol.ts";
+import { giveGlobals } from "./given_globals.ts";
+import { host, need } from "./host.ts";
+import { guardProgram } from "./program_globals.ts";
+import type { ThreadData } from "./thread.ts";
+
+/** See the module's description. */
+export interface ThreadSelf {
+  /** What it was given when it was started. */
+  data(): ThreadData | Promise<ThreadData>;
+  /** Ends the thread. */
+  exit(code: number): void;
+  /** The code that a task has set for its end. */
+  exitCode(): number;
+  /** Keeps the thread's port from tasks, which could answer for others with it. */
+  hide(port: NodePort): void;
+  /** Calls back when the thread is about to end because a task wants it to. */
+  onLeave(leave: () => void): void;
+  /** Calls back with what nobody has caught; the thread does not end by itself then. */
+  onUncaught(die: (thrown: unknown, how: string) => void): void;
+  /** Gives tasks the globals that they are to have. */
+  furnish(isolation: "thread" | "process", setup: WorkerSetup): void;
+}
+
+/** The thread that this is. */
+export const thread: ThreadSelf = host === "deno" ? onDeno() : host === "browser" ? onWeb() : onNode();
+
+function workerData(): ThreadData {
+  return need("node:worker_threads").workerData;
+}
+
+function onDeno(): ThreadSelf {
+  // Not `process.exit`: it loops until the thread is interrupted, which happens once. After an exit by a task it would
+  // spin for ever (seen up to 2.9.6).
+  const exit = Deno.exit;
+  const exitCode = Object.getOwnPropertyDescriptor(Deno, "exitCode")?.get;
+  return {
+    data: workerData,
+    exit,
+    exitCode: () => exitCode?.call(Deno) ?? 0,
+
+    /**
+     * Deno calls these with the port, or with an event that has it as its target, when a message arrives (seen up to
+     * 2.9.6).
+     */
+    hide(port) {
+      Object.defineProperty(port, "dispatchEvent", { value: EventTarget.prototype.dispatchEvent });
+      for (const prototype of [Event.prototype, MessageEvent.prototype, MessageChannel.prototype]) {
+        for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+          if (get !== undefined) Object.defineProperty(prototype, name, { configurable: false });
+        }
+      }
+    },
+
+    onLeave(leave) {
+      addEventListener("unload", leave);
+      // After `close()` the `unload` comes late: a task that begins meanwhile would be lost with the thread (seen up to 2.9.6).
+      onClose(leave);
+    },
+
+    onUncaught: onUncaughtEvent,
+
+    furnish(isolation, setup) {
+      // Node workers on Deno lack it (denoland/deno: seen up to 2.9.6), and modules written for workers expect it.
+      if (!("self" in globalThis)) {
+        Object.defineProperty(globalThis, "self", { value: globalThis, configurable: true });
+      }
+      if (isolation === "thread") guardProgram();
+      giveGlobals(setup);
+    },
+  };
+}
+
+function onClose(leave: () => void): void {
+  const { close } = globalThis as { close?: () => void };
+  if (close === undefined) return;
+  const closing = () => {
+    leave();
+    close.call(globalThis);
+  };
+  Object.defineProperty(globalThis, "close", { value: closing, configurable: true, writable: true });
+}
+
+function onUncaughtEvent(die: (thrown: unknown, how: string) => void): void {
+  addEventListener("error", (event) => {
+    event.preventDefault();
+    die(event.error, "an uncaught error");
+  });
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    die(event.reason, "an unhandled rejection");
+  });
+}
+
+/** A Web Worker in a browser. It ends by `close()` only, and without a code. */
+function onWeb(): ThreadSelf {
+  const { close } = globalThis as unknown as { close(): void };
+  const end = close.bind(globalThis);
+  const data = new Promise<ThreadData>((resolve) => {
+    addEventListener("message", (event) => resolve((event as MessageEvent).data), { once: true });
+  });
+  return {
+    data: () => data,
+    exit: end,
+    exitCode: () => 0,
+    // A port shows itself to its own listeners only, and those are added to it before any task is there.
+    hide() {},
+    onLeave: onClose,
+    onUncaught: onUncaughtEvent,
+    furnish() {},
+  };
+}
+
+/** The method by which Node delivers messages, with the port as `this` (seen up to 24.21). */
+const DISPATCH = Symbol.for("nodejs.internal.kHybridDispatch");
+
+function onNode(): ThreadSelf {
+  const process = need("node:process");
+  const hooks = need("node:async_hooks");
+  const { exit } = process;
+  return {
+    data: workerData,
+    exit: (code) => exit.call(process, code),
+    exitCode: () => Number(process.exitCode ?? 0),
+
+    hide(port) {
+      const dispatch = (port as unknown as Record<symbol, unknown>)[DISPATCH];
+      if (dispatch !== undefined) Object.defineProperty(port, DISPATCH, { value: dispatch });
+      // What a task starts belongs to what runs it, and that is the message's delivery.
+      const resource = hooks.executionAsyncResource;
+      hooks.executionAsyncResource = () => {
+        const current = resource();
+        return current === port ? {} : current;
+      };
+      const inside = process as unknown as Record<string, ((...args: unknown[]) => unknown) | undefined>;
+      const handles = inside._getActiveHandles;
+      if (handles !== undefined) {
+        inside._getActiveHandles = () => (handles.call(process) as unknown[]).filter((each) => each !== port);
+      }
+      const binding = inside.binding;
+      if (binding !== undefined) {
+        inside.binding = (name) => {
+          if (name === "async_wrap") throw new Error("No such module: async_wrap");
+          return binding.call(process, name);
+        };
+      }
+      need("node:module").syncBuiltinESMExports();
+    },
+
+    onLeave: (leave) => void process.on("exit", leave),
+
+    onUncaught(die) {
+      process.on("uncaughtException", (error) => die(error, "an uncaught error"));
+      process.on("unhandledRejection", (reason) => die(reason, "an unhandled rejection"));
+    },
+
+    // `node:worker_threads` keep signals, stdin and the working directory from threads, and give them `env` and `argv`.
+    furnish() {},
+  };
+}

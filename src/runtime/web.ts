@@ -1,0 +1,81 @@
+/**
+ * Starts Web Workers, and knows where their modules are: beside this one, or in it. A package that is one file has them in
+ * itself, so that no bundler need know of them.
+ *
+ * @module
+ */
+import { host, sibling } from "./host.ts";
+
+/** The code of the modules that workers are started with, by name. */
+const sources: Record<string, string> = {};
+
+/** Has the modules be part of this program. */
+export function embed(modules: Record<string, string>): void {
+  Object.assign(sources, modules);
+}
+
+/**
+ * Starts a module in a worker.
+ *
+ * @param file Its name, without its extension.
+ * @param name Shown by debuggers.
+ * @param died Called when it cannot be started, throws, or cannot read a message.
+ */
+export function startWebWorker(file: string, name: string, died: (error: unknown) => void): Worker {
+  const url = urlOf(file);
+  const worker = new Worker(trusted(url), { type: "module", name });
+  worker.onerror = (event) => {
+    // Else it would end the process.
+    event.preventDefault();
+    died(event.error ?? new Error(event.message || `${file} could not be loaded${hintOf(url)}`));
+  };
+  worker.onmessageerror = () => died(new Error("A message could not be read"));
+  return worker;
+}
+
+function hintOf(url: URL | string): string {
+  if (host !== "browser") return "";
+  const source = typeof url === "string" ? "blob:" : "'self'";
+  return `: does the page's Content-Security-Policy allow worker-src ${source}?`;
+}
+
+interface TrustedTypes {
+  createPolicy(name: string, rules: { createScriptURL(url: string): string }): {
+    createScriptURL(url: string): string;
+  };
+}
+
+let policy: ReturnType<TrustedTypes["createPolicy"]> | undefined;
+
+/** The URL as a page takes it that has said `require-trusted-types-for 'script'`. */
+function trusted(url: URL | string): URL | string {
+  const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes };
+  if (trustedTypes === undefined) return url;
+  try {
+    policy ??= trustedTypes.createPolicy("multiprocess", { createScriptURL: (url) => url });
+    return policy.createScriptURL(String(url));
+  } catch {
+    // Not allowed by `trusted-types`, or another copy of this package has made it: then the page says what it lacks.
+    return url;
+  }
+}
+
+/** URLs of code that is in this program: one each, for as long as it runs. */
+const blobs = new Map<string, string>();
+
+function urlOf(file: string): URL | string {
+  const code = sources[file];
+  if (code !== undefined) return blobOf(file, code);
+  const url = sibling(`./${file}`, import.meta.url);
+  // A worker's own URL must be of the page's origin; what it imports need not be.
+  if (host === "deno" || url.origin === location.origin) return url;
+  return blobOf(file, `import ${JSON.stringify(url.href)};`);
+}
+
+function blobOf(file: string, code: string): string {
+  const known = blobs.get(file);
+  if (known !== undefined) return known;
+  const blob = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+  blobs.set(file, blob);
+  return blob;
+}

@@ -1,0 +1,5 @@
+import { testFleet, testMultiProcess } from "./every_call.ts";
+import { REDIS } from "./stores.ts";
+
+testMultiProcess();
+testFleet(REDIS);

@@ -1,0 +1,62 @@
+/** What becomes of a task whose cell has died. */
+import { assert, assertEquals } from "@std/assert";
+import { type Fate, fateOf } from "../../src/cells/lost_task.ts";
+import type { DeathData, RetryData, TaskData } from "../../src/wire/protocol.ts";
+
+const DEATH: DeathData = { reason: "signal", exitCode: null, message: "was killed" };
+const NO = { always: false, waiting: false };
+const RETRY: RetryData = {
+  maxAttempts: 3,
+  minTimeout: 100,
+  maxTimeout: 1_000,
+  multiplier: 2,
+  jitter: 0,
+  on: ["crashed"],
+};
+
+function lost(begunAt?: number, more: Partial<TaskData> = {}, cancelled = NO): Fate {
+  const pushedAt = 1_000;
+  const data = { id: 5, module: 1, timeout: 10, args: [], transfer: [], priority: 0, softTimeout: undefined };
+  const task = {
+    id: 5,
+    module: 1,
+    pushedAt,
+    record: undefined,
+    data: { ...data, retry: undefined, ...more },
+  };
+  return fateOf(task, DEATH, begunAt, cancelled);
+}
+
+const statusOf = (fate: Fate) => "outcome" in fate ? fate.outcome.status : fate;
+
+Deno.test("one that was not begun goes on at once, with the attempts that it had", () => {
+  assertEquals(lost(), { attempts: 0, after: 0 });
+  assertEquals(lost(undefined, { origin: { id: 5, attempts: 2 }, retry: RETRY }), { attempts: 2, after: 0 });
+});
+
+Deno.test("one that was begun has crashed, with the times of its run", () => {
+  const fate = lost(1_500);
+  assert("outcome" in fate);
+  const { status, attempts, waitedMs, death } = fate.outcome;
+  assertEquals({ status, attempts, waitedMs, death }, {
+    status: "crashed",
+    attempts: 1,
+    waitedMs: 500,
+    death: DEATH,
+  });
+});
+
+Deno.test("one that was begun is run again where its retry says so, until it was run often enough", () => {
+  assertEquals(lost(1_500, { retry: RETRY }), { attempts: 1, after: 100 });
+  assertEquals(lost(1_500, { retry: RETRY, origin: { id: 5, attempts: 1 } }), { attempts: 2, after: 200 });
+  assertEquals(statusOf(lost(1_500, { retry: RETRY, origin: { id: 5, attempts: 2 } })), "crashed");
+  assertEquals(statusOf(lost(1_500, { retry: { ...RETRY, on: ["failed"] } })), "crashed");
+});
+
+Deno.test("one that is to be cancelled is, unless only what waits is and it had been begun", () => {
+  const [always, waiting] = [{ always: true, waiting: false }, { always: false, waiting: true }];
+  assertEquals(statusOf(lost(undefined, {}, always)), "cancelled");
+  assertEquals(statusOf(lost(1_500, { retry: RETRY }, always)), "cancelled");
+  assertEquals(statusOf(lost(undefined, {}, waiting)), "cancelled");
+  assertEquals(statusOf(lost(1_500, {}, waiting)), "crashed");
+});

@@ -1,0 +1,53 @@
+/** What a worker was about to run, in a file that outlives its process. */
+import { assert, assertEquals } from "@std/assert";
+import { closeSync, openSync } from "node:fs";
+import { readClaims } from "../../src/runtime/claims.ts";
+
+const CLAIMS = new URL("../../src/runtime/claims.ts", import.meta.url).href;
+
+/** Runs the source in a process whose standard input is the file, and reads that. */
+async function claimed(source: string): Promise<ReadonlyMap<number, number>> {
+  const { spawn } = await import("node:child_process");
+  const path = await Deno.makeTempFile();
+  const file = openSync(path, "w+");
+  await Deno.remove(path);
+  const program = `data:text/javascript,${
+    encodeURIComponent(`import { Claims } from "${CLAIMS}";
+    const tasks = (from, count) => {
+      let first;
+      for (let id = from + count - 1; id >= from; id--) first = { id, noted: false, next: first };
+      return first;
+    };
+    ${source}`)
+  }`;
+  const child = spawn(Deno.execPath(), ["run", "--no-prompt", program], {
+    stdio: [file, "inherit", "inherit"],
+  });
+  await new Promise((resolve) => child.on("exit", resolve));
+  try {
+    return readClaims(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+Deno.test("a task is written down before it is begun, and none behind one that may take long", async () => {
+  const seen = await claimed("new Claims(3).note(tasks(10, 5), 1_000);");
+  assertEquals([...seen].filter(([id]) => id > 0), [[10, 1_000]]);
+});
+
+Deno.test("quick tasks are written down together, each once", async () => {
+  const seen = await claimed(`const claims = new Claims(0);
+    let at = 1_000;
+    for (let task = tasks(1, 100); task; task = task.next) claims.note(task, at += 0.002);`);
+  assertEquals(
+    [...seen.keys()].filter((id) => id > 0).sort((a, b) => a - b),
+    Array.from({ length: 100 }, (_, i) => i + 1),
+  );
+});
+
+Deno.test("of a worker that has run many the last are known", async () => {
+  const seen = await claimed(`const claims = new Claims(1);
+    for (let id = 1; id <= 10_000; id++) claims.note({ id, noted: false, next: undefined }, id);`);
+  for (let id = 10_000; id > 6_000; id--) assert(seen.has(id), `${id}`);
+});
