@@ -2,7 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { InfoTask, MultiProcess, type Status } from "../../mod.ts";
 import type { Kind } from "../fixtures/chaos.ts";
-import { fixture, ISOLATIONS, random, seed } from "../helpers.ts";
+import { fixture, random, seed } from "../helpers.ts";
+import { ISOLATIONS } from "./isolations.ts";
 
 const EXPECTED: Record<Kind, Status> = {
   ok: "ok",

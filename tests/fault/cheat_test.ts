@@ -4,7 +4,8 @@ import { fromFileUrl } from "@std/path";
 import { InfoTask, MultiProcess } from "../../mod.ts";
 import { splitSpecifier } from "../../src/wire/task_module.ts";
 import * as cheat from "../fixtures/cheat.ts";
-import { fixture, inline, ISOLATIONS, sample, until, withPool } from "../helpers.ts";
+import { fixture, inline, sample, until, withPool } from "../helpers.ts";
+import { ISOLATIONS } from "./isolations.ts";
 import { plain, pushPlain } from "./plain_tasks.ts";
 
 const LIMIT = 500;

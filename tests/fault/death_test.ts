@@ -2,7 +2,8 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { InfoTask, MultiProcess, type Outcome, PoolStateError, WorkerCrashError } from "../../mod.ts";
 import type { Kind, Phase } from "../fixtures/death.ts";
-import { fixture, inline, ISOLATIONS, sample, until, withPool } from "../helpers.ts";
+import { fixture, inline, sample, until, withPool } from "../helpers.ts";
+import { ISOLATIONS } from "./isolations.ts";
 
 const KINDS: Kind[] = ["Deno.exit", "process.exit", "close", "throw", "reject", "reportError", "killed"];
 const PHASES: (Phase | "loading")[] = [

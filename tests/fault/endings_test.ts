@@ -1,7 +1,8 @@
 /** Every way a worker ends × thread and process: nothing is left of it, and what it had not begun another one runs. */
 import { assertEquals } from "@std/assert";
 import { InfoTask, MultiProcess, type MultiProcessOptions, type Status } from "../../mod.ts";
-import { children, fixture, inline, ISOLATIONS, sample, until, type Usage, usage } from "../helpers.ts";
+import { children, fixture, inline, sample, until, type Usage, usage } from "../helpers.ts";
+import { ISOLATIONS } from "./isolations.ts";
 
 const ROUNDS = 3;
 /** How much more memory there may be after the rounds, in bytes. */

@@ -1,7 +1,8 @@
 /** Every way to hang × thread and process × one and two workers: on time, the pool goes on, nothing is left running. */
 import { assert, assertEquals } from "@std/assert";
 import { InfoTask, MultiProcess } from "../../mod.ts";
-import { fixture, inline, ISOLATIONS, Load, threads, until } from "../helpers.ts";
+import { fixture, inline, Load, threads, until } from "../helpers.ts";
+import { ISOLATIONS } from "./isolations.ts";
 
 const LIMIT = 100;
 /** Also for the task that comes next, whose module a new worker has to load: on a busy machine that takes a while. */

@@ -1,7 +1,8 @@
 /** Tasks that exhaust their memory × thread and process: told as that, soon, and nobody else is touched. */
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { InfoTask, MultiProcess, WorkerCrashError } from "../../mod.ts";
-import { fixture, ISOLATIONS, until } from "../helpers.ts";
+import { fixture, until } from "../helpers.ts";
+import { ISOLATIONS } from "./isolations.ts";
 
 const LIMIT = 64;
 /** Mostly 100 to 600 ms, of a limit that is far beyond; a busy machine takes longer. */
