@@ -7,6 +7,7 @@
  * @module
  */
 import { closeSync, openSync } from "node:fs";
+import { within } from "../util/within.ts";
 import { describeError } from "../wire/error_data.ts";
 import {
   type ChildSpec,
@@ -20,6 +21,7 @@ import { type Child, deathOf, killGroup, printed, spawnChild } from "./child.ts"
 import { childArguments } from "./child_command.ts";
 import { type Claimed, readClaims } from "./claims.ts";
 import { Frames } from "./frames.ts";
+import { DRAIN_MS } from "./process_message.ts";
 
 /** To the main thread of a cell. */
 export interface CellStart {
@@ -124,8 +126,18 @@ export class Cell {
       if (child.pid !== undefined) return killGroup(child);
       this.#end(failure(error));
     });
-    child.on("exit", (code, signal) => this.#end(deathOf(code, signal, memoryLimit)));
-    child.on("disconnect", () => killGroup(child));
+    const disconnected = Promise.withResolvers<void>();
+    child.on("exit", async (code, signal) => {
+      killGroup(child);
+      // Why it has ended may still be on its way.
+      await within(disconnected.promise, DRAIN_MS);
+      this.#end(deathOf(code, signal, memoryLimit));
+    });
+    child.on("disconnect", () => {
+      killGroup(child);
+      // The channel tells that it is closed before the last message has its turn.
+      setTimeout(disconnected.resolve);
+    });
     const start: CellStart = { path, name, workers: size + spares, spares, env, memoryLimit };
     child.send(start);
   }

@@ -25,14 +25,12 @@ import {
   type ToChild,
 } from "./process_message.ts";
 import { keepOnly } from "./child_env.ts";
+import { watchMemory } from "./child_memory.ts";
 import { endWithParent } from "./orphan.ts";
 import { startThread } from "./thread.ts";
 
-/** How often the memory of the process is looked at, in milliseconds. */
-const MEMORY_POLL_MS = 50;
 /** How long it may take for large messages to leave before the process ends. */
 const UNSENT_MS = 30_000;
-const MIB = 2 ** 20;
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -144,20 +142,11 @@ function host(setup: WorkerSetup): (message: ToWorker) => void {
       undeliverable: () => {},
     },
   );
-  if (memoryLimit !== undefined) watchMemory(memoryLimit);
+  if (memoryLimit !== undefined) {
+    const message = `ran out of memory (memoryLimit: ${memoryLimit} MiB)`;
+    watchMemory(() => memoryLimit, () => die({ reason: "memory", exitCode: null, message }));
+  }
   return (message) => port1.postMessage(message);
-}
-
-/**
- * The thread's heap has a limit of its own; buffers are outside it and count here, by what the process grew since its
- * start. Looking often enough, this comes before V8 ends the process, which takes it a second and 40 lines on stderr.
- */
-function watchMemory(memoryLimit: number): void {
-  const base = process.memoryUsage().rss;
-  setInterval(() => {
-    if (process.memoryUsage().rss - base < memoryLimit * MIB) return;
-    die({ reason: "memory", exitCode: null, message: `ran out of memory (memoryLimit: ${memoryLimit} MiB)` });
-  }, MEMORY_POLL_MS);
 }
 
 let deliver: ((message: ToWorker) => void) | undefined;

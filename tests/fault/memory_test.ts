@@ -1,7 +1,7 @@
 /** Tasks that exhaust their memory × thread and process: told as that, soon, and nobody else is touched. */
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { InfoTask, MultiProcess, WorkerCrashError } from "../../mod.ts";
-import { fixture, until } from "../helpers.ts";
+import { fixture, until, withPool } from "../helpers.ts";
 import { ISOLATIONS } from "./isolations.ts";
 
 const LIMIT = 64;
@@ -40,6 +40,19 @@ for (const isolation of ISOLATIONS) {
       }
     } finally {
       await mp.terminate();
+    }
+  });
+}
+
+for (const isolation of ISOLATIONS) {
+  Deno.test(`a task that stays below its memoryLimit (${isolation}) is left alone`, async () => {
+    const most = 0.75 * LIMIT;
+    for (const size of [1, 2]) {
+      for (const where of ["heap", "buffers"]) {
+        await withPool({ size, spares: 0, isolation, memoryLimit: LIMIT }, async (mp) => {
+          assertEquals(await mp.run(new InfoTask(fixture("memory.ts#some"), 60_000, most, where)), most);
+        });
+      }
     }
   });
 }
