@@ -89,8 +89,8 @@ export interface MultiProcessOptions {
    * it yet; quick tasks (12 µs) also that were next, at most 7 for each worker. All others are run in the next cell, and
    * none is run twice. In a cell with a thread that does not end, the tasks beside it run on, while the next has taken
    * over: until they have ended, more than `size` tasks may run, and a `slot` be taken twice. From the first such event
-   * on, and for a minute after the last, a spare cell is kept. On a busy machine the outcome of a hang has been seen to
-   * come up to a second late.
+   * on, and for a minute after the last, a spare cell is kept. Where other programs take all cores, Linux gives a cell
+   * the lot of one program, tasks that spin included: outcomes have been seen 0.3 s late then, when threads had none.
    *
    * A cell is about as quick as threads, where values are small: they are copied, also those in `transfer`. What a process
    * can have, a cell can: `permissions`, `cwd`, `v8Flags`, and a `memoryLimit`, where each thread has that much heap and

@@ -1,62 +1,15 @@
-/** Tasks that harm the worker they run on × thread and process: their own outcome may be wrong, never another's. */
+/** Tasks that harm the worker they run on, in threads and processes; and what they find there. */
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { InfoTask, MultiProcess } from "../../mod.ts";
 import { splitSpecifier } from "../../src/wire/task_module.ts";
-import * as cheat from "../fixtures/cheat.ts";
-import { fixture, inline, sample, until, withPool } from "../helpers.ts";
-import { ISOLATIONS } from "./isolations.ts";
+import type * as cheat from "../fixtures/cheat.ts";
+import { fixture, inline, until, withPool } from "../helpers.ts";
+import { testCheats } from "./cheats.ts";
 import { plain, pushPlain } from "./plain_tasks.ts";
 
-const LIMIT = 500;
-const EVIL = Object.keys(cheat).filter((name) =>
-  !["pollutesLater", "reaches", "holdsLock", "locks"].includes(name)
-);
-
-/** These return like any other task: only their worker is lost. Deno cannot post without the iterator of arrays. */
-const KEEPS = /^(patches(?!Iterator)|pollutesRunnable$|freezes|deletes|pollutesThen$|pollutesMark$)/;
-
-for (const isolation of ISOLATIONS) {
-  Deno.test(`a task that cheats (${isolation}) spoils no outcome but its own`, async (test) => {
-    const mp = new MultiProcess({ size: 1, spares: 1, isolation, maxRestarts: 100 });
-    let pushed = 0;
-    try {
-      await mp.start();
-      for (const name of sample(EVIL)) {
-        await test.step(name, async () => {
-          let called = 0;
-          const count = () => called++;
-          const since = performance.now();
-          const callbacks = { callback: count, errorCallback: count };
-          const evil = mp.push(new InfoTask(fixture(`cheat.ts#${name}`), LIMIT), callbacks);
-          const assertPlain = pushPlain(mp);
-          pushed += 11;
-          const { ranMs, status } = await evil;
-          if (KEEPS.test(name)) assertEquals(status, "ok");
-          assert(ranMs <= LIMIT + 250, `ran ${ranMs} ms`);
-          assert(performance.now() - since < 5_000, "in time");
-          await assertPlain();
-          assertEquals(called, 1);
-        });
-      }
-      const summary = await mp.stop();
-      const { ok, failed, timedOut, crashed, cancelled } = summary;
-      assertEquals([summary.pushed, ok + failed + timedOut + crashed + cancelled], [pushed, pushed]);
-    } finally {
-      await mp.terminate();
-    }
-  });
-
-  Deno.test(`a task (${isolation}) finds neither the port nor the memory of its worker`, async () => {
-    const mp = new MultiProcess({ size: 1, isolation });
-    try {
-      await mp.start();
-      assertEquals(await mp.run(new InfoTask(fixture("cheat.ts#reaches"), 10_000)), [true, true]);
-    } finally {
-      await mp.terminate();
-    }
-  });
-}
+testCheats("thread");
+testCheats("process");
 
 Deno.test("splitSpecifier() takes a fragment that is no percent-encoding as it is", () => {
   assertEquals(splitSpecifier("file:///a.ts#100%"), { url: "file:///a.ts", exported: "100%" });

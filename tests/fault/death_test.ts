@@ -3,7 +3,6 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } f
 import { InfoTask, MultiProcess, type Outcome, PoolStateError, WorkerCrashError } from "../../mod.ts";
 import type { Kind, Phase } from "../fixtures/death.ts";
 import { fixture, inline, sample, until, withPool } from "../helpers.ts";
-import { ISOLATIONS } from "./isolations.ts";
 
 const KINDS: Kind[] = ["Deno.exit", "process.exit", "close", "throw", "reject", "reportError", "killed"];
 const PHASES: (Phase | "loading")[] = [
@@ -42,7 +41,7 @@ function assertReason(outcome: Outcome, kind: Kind): void {
   }
 }
 
-for (const isolation of ISOLATIONS) {
+for (const isolation of ["thread", "process", "cell"] as const) {
   Deno.test(`a worker that dies (${isolation}) takes only its own task along, at once`, async (test) => {
     const mp = new MultiProcess({ size: 2, spares: 1, isolation, maxRestarts: 20 });
     try {

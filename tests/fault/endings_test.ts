@@ -2,7 +2,6 @@
 import { assertEquals } from "@std/assert";
 import { InfoTask, MultiProcess, type MultiProcessOptions, type Status } from "../../mod.ts";
 import { children, fixture, inline, sample, until, type Usage, usage } from "../helpers.ts";
-import { ISOLATIONS } from "./isolations.ts";
 
 const ROUNDS = 3;
 /** How much more memory there may be after the rounds, in bytes. */
@@ -103,7 +102,7 @@ async function atRest(mp: MultiProcess, workers: number): Promise<void> {
   );
 }
 
-for (const isolation of ISOLATIONS) {
+for (const isolation of ["thread", "process", "cell"] as const) {
   Deno.test(`every way a worker ends (${isolation}) leaves no descriptor, thread, child or memory`, async (test) => {
     for (const ending of sample(ENDINGS.filter(({ process }) => !process || isolation === "process"))) {
       await test.step(ending.name, async () => {
