@@ -5,6 +5,7 @@
  * @module
  */
 import type { InfoTask } from "../info_task.ts";
+import { copyLarge } from "../wire/copies.ts";
 import { innerErrorsOfArguments, restoreInnerErrors } from "../wire/inner_errors.ts";
 import { now } from "../wire/now.ts";
 import { Bridge, noteStart } from "../runtime/bridge.ts";
@@ -273,11 +274,12 @@ export class DispatcherClient implements PoolClient {
     retry: RetryData | undefined,
     origin: TaskOrigin | undefined,
   ): void {
-    const args = [...task.args];
+    let args = [...task.args];
     const inner = innerErrorsOfArguments(args, this.#isolation);
-    const transfer = options?.transfer ?? [];
+    let transfer = options?.transfer ?? [];
     // A message that cannot be sent would take the buffers along all the same.
     if (transfer.length > 0) checkTransfer(args, transfer);
+    else ({ values: args, buffers: transfer } = copyLarge(args) ?? { values: args, buffers: transfer });
     const data = {
       id,
       module,
@@ -294,7 +296,7 @@ export class DispatcherClient implements PoolClient {
     };
     // Another attempt needs the arguments again.
     const sealable = this.#isolation === "thread" && retry === undefined;
-    const bytes = sealable ? bytesToSeal(args, transfer) : 0;
+    const bytes = sealable ? bytesToSeal(transfer) : 0;
     if (bytes === 0) return this.post({ type: "push", task: data, at: now() }, transfer);
     seal(args, transfer, (sealed) => {
       const task = { ...data, args: [], transfer: [], sealed, bytes };

@@ -3,17 +3,15 @@
  *
  * What passes through a thread counts for its garbage collector while it is there. Fifty megabytes are more than a small
  * heap is allowed, so each such value had the dispatcher collect all its garbage, though it never looked at one: 4 ms
- * instead of 0.2, and what was copied was copied there once more. A channel costs 0.08 ms, so small values go without.
+ * instead of 0.2. A channel costs 0.08 ms, so small values go without.
  *
  * @module
  */
 import { builtin } from "../runtime/host.ts";
 import { kinds } from "../runtime/kinds.ts";
 
-/** Moved buffers of this size together are sealed. */
-const LEAST_MOVED = 1 << 22;
-/** Copied ones of this size are. */
-const LEAST_COPIED = 1 << 18;
+/** Buffers of this size together are sealed. */
+const LEAST_BYTES = 1 << 22;
 
 // This file also runs in workers: it takes what it needs before a task can patch it.
 const apply = Reflect.apply;
@@ -25,24 +23,20 @@ const receive = threads?.receiveMessageOnPort;
 // (seen up to 2.9.6). It does not look into maps.
 const Wrapping = Map;
 const { get } = Map.prototype;
-const { isArrayBuffer, isTypedArray } = kinds;
+const { isArrayBuffer } = kinds;
 const bufferLength = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "byteLength")!.get!;
-const arrayLength = Object.getOwnPropertyDescriptor(
-  Object.getPrototypeOf(Uint8Array.prototype),
-  "byteLength",
-)!.get!;
 
 /**
- * How many bytes there are to seal, in the buffers that are moved or else among the values themselves; 0 for too few,
- * and in a browser, where a port cannot be read without waiting.
+ * How many bytes there are to seal in the buffers that are moved; 0 for too few, and in a browser, where a port cannot
+ * be read without waiting.
  */
-export function bytesToSeal(values: readonly unknown[], moved: readonly ArrayBuffer[]): number {
+export function bytesToSeal(moved: readonly ArrayBuffer[]): number {
   if (receive === undefined) return 0;
-  const copied = moved.length === 0;
-  const buffers = copied ? values : moved;
   let bytes = 0;
-  for (let i = 0; i < buffers.length; i++) bytes += byteLength(buffers[i]);
-  return bytes >= (copied ? LEAST_COPIED : LEAST_MOVED) ? bytes : 0;
+  for (let i = 0; i < moved.length; i++) {
+    if (isArrayBuffer(moved[i])) bytes += apply(bufferLength, moved[i], []);
+  }
+  return bytes >= LEAST_BYTES ? bytes : 0;
 }
 
 /**
@@ -76,9 +70,4 @@ export function open(sealed: MessagePort): unknown {
 /** Lets go of the value. */
 export function discard(sealed: MessagePort): void {
   apply(close, sealed, []);
-}
-
-function byteLength(value: unknown): number {
-  if (isArrayBuffer(value)) return apply(bufferLength, value, []);
-  return isTypedArray(value) ? apply(arrayLength, value, []) : 0;
 }

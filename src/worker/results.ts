@@ -1,3 +1,4 @@
+import { copyLarge } from "../wire/copies.ts";
 import { describeError } from "../wire/error_data.ts";
 import { innerErrors } from "../wire/inner_errors.ts";
 import { type ErrorData, type ResultData, RESULTS } from "../wire/protocol.ts";
@@ -35,13 +36,20 @@ export class Results {
     try {
       const moved = transferOf(value);
       if (moved === undefined && !posted && this.#keep(facts, value)) return;
-      const inner = innerErrors(value, "result", this.#seat.isolation);
-      const buffers = moved ?? [];
-      if (this.#seat.isolation === "thread" && bytesToSeal([value], buffers) > 0) {
-        seal(value, buffers, (sealed) => this.#post({ ...facts, inner, sealed }, [sealed]));
-      } else {
-        this.#post({ ...facts, inner, value }, buffers);
+      const { isolation } = this.#seat;
+      const inner = innerErrors(value, "result", isolation);
+      let buffers = moved ?? [];
+      if (isolation === "thread") {
+        const copies = moved === undefined ? copyLarge([value]) : undefined;
+        if (copies !== undefined) {
+          value = copies.values[0];
+          buffers = copies.buffers;
+        }
+        if (bytesToSeal(buffers) > 0) {
+          return seal(value, buffers, (sealed) => this.#post({ ...facts, inner, sealed }, [sealed]));
+        }
       }
+      this.#post({ ...facts, inner, value }, buffers);
     } catch (error) {
       this.fail(facts, error);
     }
