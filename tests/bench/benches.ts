@@ -123,7 +123,7 @@ export const BENCHES: readonly Bench[] = [
     runs: one("buffers", {
       sizes: [{ key: "1", bytes: MIB, times: 100 }, { key: "50", bytes: 50 * MIB, times: 8 }],
     }),
-    contestants: [OURS, OURS_CELLS, ...PEERS],
+    contestants: [OURS, OURS_CELLS, BARE, ...PEERS],
     bound: 60,
     metrics: [
       buffers("copy1", "1 MiB there and back, copied", 1.1),

@@ -1,9 +1,10 @@
-import { percentile } from "./run_all.mjs";
+import { percentile, WARM_UP_MS } from "./run_all.mjs";
 
 /** (e) A buffer there and back, copied or moved, one after the other: milliseconds for a round trip. */
 export async function measure(pool, { sizes, size }) {
   await pool.start(size, "short");
-  for (let i = 0; i < 500; i++) await pool.run("copy", new ArrayBuffer(16));
+  const begun = performance.now();
+  while (performance.now() - begun < WARM_UP_MS) await pool.run("copy", new ArrayBuffer(16));
   const figures = {};
   for (const { key, bytes, times } of sizes) {
     let buffer = new ArrayBuffer(bytes);

@@ -14,12 +14,13 @@ export const pool = {
     dispatcher = new Worker(new URL("../work/bare_dispatcher.mjs", import.meta.url), { type: "module" });
     dispatcher.postMessage({ size });
     await new Promise((resolve) => dispatcher.onmessage = resolve);
-    dispatcher.onmessage = () => answer();
+    dispatcher.onmessage = ({ data }) => answer(data.value);
   },
 
-  run() {
+  run(name, value, transfer = []) {
     return new Promise((resolve) => {
       answer = resolve;
+      if (value !== undefined) return dispatcher.postMessage({ type: "value", name, value }, transfer);
       const buffer = new ArrayBuffer(64);
       dispatcher.postMessage({ type: "batch", buffer, length: 16 }, [buffer]);
     });

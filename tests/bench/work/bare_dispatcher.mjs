@@ -1,6 +1,6 @@
 /**
  * The middle thread of `pools/bare.mjs`: starts the workers, and passes messages on. The messages are of the kinds
- * that ours has: a small buffer moved on each way, but for the way from the worker.
+ * that ours has: a small buffer moved on each way, but for the way from the worker; or the value, moved on.
  *
  * @module
  */
@@ -10,6 +10,10 @@ const ports = [];
 let missing;
 
 self.onmessage = ({ data }) => {
+  if (data.type === "value") {
+    ports[0].postMessage(data, [data.value]);
+    return;
+  }
   if (data.size === undefined) {
     ports[0].postMessage({ type: "run", buffer: data.buffer, length: data.length }, [data.buffer]);
     return;
@@ -25,7 +29,8 @@ function start() {
     transferList: [port2],
   });
   port1.on("message", (message) => {
-    if (message.type !== "ready") {
+    if (message.type === "value") self.postMessage(message, [message.value]);
+    else if (message.type !== "ready") {
       const buffer = new ArrayBuffer(64);
       self.postMessage({ type: "outcomes", buffer, length: 16 }, [buffer]);
     } else if (--missing === 0) self.postMessage({ type: "ready" });

@@ -2,5 +2,8 @@
 import { workerData } from "node:worker_threads";
 
 const { port } = workerData;
-port.on("message", () => port.postMessage({ type: "results" }));
+port.on("message", (message) => {
+  if (message.type !== "value") port.postMessage({ type: "results" });
+  else port.postMessage(message, message.name === "move" ? [message.value] : []);
+});
 port.postMessage({ type: "ready" });
