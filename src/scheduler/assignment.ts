@@ -70,7 +70,8 @@ export class Assignment<T extends Task, R extends Result> {
     for (const { module, size } of this.#queue.aside()) {
       if (!this.#placement.suits(fresh, module)) continue;
       const places = Math.max(1, this.#options.size - this.#workers.busy);
-      let missing = Math.min(places, this.#modules.isHeld(module) ? 1 : size) - this.#placement.soon(module);
+      const wanted = Math.min(places, this.#modules.isHeld(module) ? 1 : size);
+      let missing = wanted - this.#placement.soon(module, now);
       for (const worker of missing > 0 ? this.#workers.allIdle() : []) {
         const paid = !worker.unloaded.has(module);
         if (worker.bridge || (paid && this.#placement.suits(worker, module))) continue;

@@ -1,3 +1,4 @@
+import { LET_GO_MS } from "./departures.ts";
 import type { ModuleBook } from "./module_book.ts";
 import type { Task } from "./scheduling.ts";
 import type { WorkerRecord, Workers } from "./workers.ts";
@@ -65,10 +66,12 @@ export class Placement<T extends Task> {
   }
 
   /** How many workers for the module are free, or soon will be, that have not failed to load it. */
-  soon(module: number): number {
+  soon(module: number, now: number): number {
     let count = 0;
     for (const worker of this.#workers.all()) {
-      if (worker.state.phase !== "busy" && this.#isFresh(worker, module)) count++;
+      const { state } = worker;
+      const late = state.phase === "letting-go" && state.since <= now - LET_GO_MS;
+      if (state.phase !== "busy" && !late && this.#isFresh(worker, module)) count++;
     }
     return count;
   }

@@ -136,3 +136,18 @@ Deno.test("Scheduler waits for the grace when the pool stops, and not when it is
     assertEquals(brief(tell(gone(1), 6_001)), ["closed"]);
   }
 });
+
+Deno.test("Scheduler does not count on a worker that is long in letting go, where the only idle one does not suit", () => {
+  const { tell } = warm({ size: 2, minSize: 0, spares: 0, timeoutGrace: 60_000, idleTimeout: 30_000 });
+  assertEquals(brief(tell(push(fake(1)), 0)), ["spawn 1"]);
+  assertEquals(brief(tell(push(fake(2, { module: 1 })), 0)), ["spawn 2"]);
+  assertEquals(brief(tell(ready(1), 1)), ["offer 1: 1"]);
+  assertEquals(brief(tell(ready(2), 1)), ["offer 2: 2"]);
+  tell({ type: "home", worker: 2, module: 1 }, 2);
+  tell(results(2, result(0, 1, 3)), 3);
+  tell(looked(1, running(0, 1)), 101);
+  // It may let go soon.
+  assertEquals(brief(tell(push(fake(3, { module: 2 })), 200)), []);
+  assertEquals(brief(tell(TICK, 1_101)), ["close 2 cleanly", "spawn 3"]);
+  assertEquals(brief(tell(ready(3), 1_130)), ["offer 3: 3"]);
+});
