@@ -198,11 +198,11 @@ export type Command<T extends Task, R extends Result> =
   | { type: "undisposed"; worker: number }
   /** A worker has ended by itself, and no outcome tells of it; `module`: of the task that ended on it last. */
   | { type: "idle-death"; worker: number; death: DeathData; module: number | undefined }
-  /** The modules of the file run in processes from now on: a thread could not be stopped, or a process went along. */
   /** It was interrupted, and has not ended. */
   | { type: "zombie"; worker: number }
+  /** The modules of the file run in processes from now on: a thread could not be stopped, or a process went along. */
   | { type: "restricted"; file: number; why: "zombie" | "crash" }
-  /** The pool is warm. The quickest of its workers took so many milliseconds to start. */
+  /** The pool is warm. The quickest of its threads took so many milliseconds to start; `Infinity` for none. */
   | { type: "warm"; startMs: number }
   /** The pool cannot start. */
   | { type: "broken"; death: DeathData }

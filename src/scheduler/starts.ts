@@ -33,7 +33,7 @@ export class Starts<T extends Task, R extends Result> {
   readonly #spares: Spares;
   readonly #departures: Departures<T, R>;
   readonly #events: StartEvents;
-  /** How long the quickest start took. */
+  /** How long the quickest start of a thread took. */
   #startMs = Infinity;
   #warm = false;
   #failedStarts = 0;
@@ -121,7 +121,7 @@ export class Starts<T extends Task, R extends Result> {
   started({ kind, bridge }: WorkerRecord<T>, { since }: Starting, now: number): void {
     if (bridge) return;
     const ms = now - since;
-    this.#startMs = Math.min(this.#startMs, ms);
+    if (kind === "thread") this.#startMs = Math.min(this.#startMs, ms);
     if (kind === this.#options.kind) this.#spares.started(ms);
   }
 

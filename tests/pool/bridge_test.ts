@@ -46,6 +46,15 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "there is a bridge also after processes were started, which do not sleep",
+  ...sleepy,
+  async fn() {
+    await withNew({ isolation: "process", size: 1 }, async (_, warm) => void await warm);
+    assertEquals(await first({ size: 1, spares: 0 }), "ok");
+  },
+});
+
 Deno.test("the bridge is none of the pool's workers, and goes when there are others", async () => {
   await withNew({ spares: 1 }, async (mp, warm) => {
     const outcomes = await Promise.all([1, 2, 3].map((n) => mp.push(task("echo", 5_000, n))));
