@@ -126,24 +126,37 @@ export class DispatcherClient implements PoolClient {
       this.#keeperEnded.resolve();
       events.died(error);
     };
-    const bridge = this.#bridge = options.bridge ? new Bridge() : undefined;
-    this.#dispatcher = options.cell
-      ? startOwnThread("cells", name, died)
-      : startsBlock
-      ? startOwnThread("dispatcher", name, events.died)
-      : startOwnThread("manager", name, died);
-    this.#dispatcher.onmessage = ({ data }: MessageEvent<ToEntry>) => this.#inbox.take(data);
-    if (options.cell) {
-      this.#keeper = this.#dispatcher;
-      this.#greet(options, undefined, undefined);
-      return;
+    let dispatcher: OwnThread | undefined;
+    let channel: MessageChannel | undefined;
+    try {
+      this.#bridge = options.bridge ? new Bridge() : undefined;
+      dispatcher = this.#dispatcher = options.cell
+        ? startOwnThread("cells", name, died)
+        : startsBlock
+        ? startOwnThread("dispatcher", name, events.died)
+        : startOwnThread("manager", name, died);
+      dispatcher.onmessage = ({ data }: MessageEvent<ToEntry>) => this.#inbox.take(data);
+      if (options.cell) {
+        this.#keeper = dispatcher;
+        this.#greet(options, undefined, undefined);
+        return;
+      }
+      const { port1, port2 } = channel = new MessageChannel();
+      this.#greet(options, port2, this.#bridge?.data);
+      // All in one turn: an entry that blocks from now on has a whole pool. What is needed first is started first.
+      this.#bridge?.start(setup, (death) => this.#bridgeGone(death));
+      this.#keeper = startsBlock ? startOwnThread("nursery", name, died) : dispatcher;
+      this.#keeper.postMessage({ type: "serve", port: port1 } satisfies ToNurseryThread, [port1]);
+    } catch (error) {
+      // Nobody has it, to end what was started.
+      this.#ended = true;
+      this.#forget();
+      dispatcher?.terminate();
+      void this.#bridge?.discard();
+      channel?.port1.close();
+      channel?.port2.close();
+      throw error;
     }
-    const { port1, port2 } = new MessageChannel();
-    this.#greet(options, port2, bridge?.data);
-    // All in one turn: an entry that blocks from now on has a whole pool. What is needed first is started first.
-    bridge?.start(setup, (death) => this.#bridgeGone(death));
-    this.#keeper = startsBlock ? startOwnThread("nursery", name, died) : this.#dispatcher;
-    this.#keeper.postMessage({ type: "serve", port: port1 } satisfies ToNurseryThread, [port1]);
   }
 
   #greet(

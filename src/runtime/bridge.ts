@@ -65,6 +65,14 @@ export class Bridge {
     this.#kill = kill;
   }
 
+  /** There is to be no pool: nothing is left of it. */
+  async discard(): Promise<void> {
+    this.data.port.close();
+    // The worker has it, once it was started; Deno leaves one open where one that was moved is closed (seen up to 2.9.6).
+    if (this.#kill === undefined) this.#port.close();
+    await this.kill();
+  }
+
   /** Interrupts the worker as soon as that is safe, if there is one. */
   async kill(): Promise<void> {
     await this.#kill?.();

@@ -1,10 +1,12 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
+import process from "node:process";
 import { connectDispatcher } from "../../src/entry/connect.ts";
 import type { DispatcherClient, DispatcherEvents } from "../../src/entry/dispatcher_client.ts";
+import { isBridgeOfUse } from "../../src/runtime/bridge.ts";
 import { readPoolOptions } from "../../src/entry/read_options.ts";
 import type { OutcomeData } from "../../src/wire/protocol.ts";
-import { InfoTask } from "../../mod.ts";
-import { inline } from "../helpers.ts";
+import { InfoTask, MultiProcess } from "../../mod.ts";
+import { inline, newThreads, threads, until } from "../helpers.ts";
 
 /** Runs the test with a dispatcher and the outcomes as they come, and ends it whatever happens. */
 async function withDispatcher(
@@ -69,5 +71,49 @@ for (const isolation of ["thread", "process"] as const) {
       client.post({ type: "cancel", ids: [1] });
       assertEquals((await outcome()).status, "cancelled");
     });
+  });
+}
+
+/** Calls with workers of this class for those that are started meanwhile. */
+async function withWorker(
+  of: { Worker: unknown },
+  Worker: unknown,
+  call: () => Promise<void>,
+): Promise<void> {
+  const usual = of.Worker;
+  of.Worker = Worker;
+  try {
+    await call();
+  } finally {
+    of.Worker = usual;
+  }
+}
+
+const FAULTS = {
+  dispatcher: globalThis,
+  bridge: process.getBuiltinModule("node:worker_threads"),
+  nursery: globalThis,
+};
+
+for (const [part, of] of Object.entries(FAULTS)) {
+  Deno.test({
+    name: `a pool whose ${part} cannot be started leaves none of its threads running`,
+    ignore: Deno.build.os !== "linux" || (part === "bridge" && !isBridgeOfUse()),
+    async fn() {
+      const before = threads();
+      const Faulty = class extends (of.Worker as typeof Worker) {
+        constructor(url: URL, options: WorkerOptions) {
+          if (part === "bridge" || options.name?.endsWith(part)) throw new Error("No more threads");
+          super(url, options);
+        }
+      };
+      const mp = new MultiProcess({ size: 1, isolation: "thread" });
+      await withWorker(of, Faulty, async () => {
+        await assertRejects(() => mp.start(), Error, "No more threads");
+      });
+      const { crashed } = await mp.stop();
+      assertEquals(crashed, 0);
+      await until(() => newThreads(before).length === 0, 5_000, "all threads have ended");
+    },
   });
 }
