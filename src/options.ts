@@ -248,6 +248,13 @@ export interface MultiProcessOptions {
    * How many workers that ended without being told to are replaced in a second, beyond a burst of three. Default: `size`.
    */
   maxRestarts?: number | undefined;
+  /**
+   * How far the priority of tasks is below the program's, from 0 (the same) to 19, as of `nice`: where there are more
+   * threads than cores, the program's own thread, what watches the limits and workers that start come before tasks that
+   * compute. What tasks start has it, too. Only on Linux, where each thread has a priority of its own; on Deno it needs
+   * `--allow-sys`, and is left out without that. Default 10.
+   */
+  nice?: number | undefined;
 }
 
 /** How a pool is stopped. */

@@ -43,6 +43,7 @@ export function connectDispatcher(options: PoolOptions): Connect {
         maxTasksPerWorker: options.maxTasksPerWorker,
         setup: {
           initializer: options.initializer,
+          nice: options.nice,
           memoryLimit: options.memoryLimit,
           maxMemoryBeforeRecycle: options.maxMemoryBeforeRecycle,
           output: options.output,

@@ -10,7 +10,7 @@ import { environmentVariable, mayBeDirectory } from "../runtime/surroundings.ts"
 import { show } from "../util/show.ts";
 import { refuseLossy } from "../wire/lossy.ts";
 import type { WorkerSetup } from "../wire/protocol.ts";
-import { type Check, isRecord, oneOf, read, specifier, text } from "./checks.ts";
+import { type Check, integer, isRecord, oneOf, read, specifier, text } from "./checks.ts";
 
 const texts: Check = (value, what) => {
   if (!Array.isArray(value)) {
@@ -74,8 +74,19 @@ const initializer: Check = (value, what) => {
   if (module === undefined) throw new TypeError(`${what} must have a "module"`);
 };
 
+/** As of `nice`. */
+const priority: Check = (value, what) => {
+  integer(0)(value, what);
+  if (value as number > 19) throw new RangeError(`${what} must be at most 19, received ${value}`);
+};
+/** Where both want a core, tasks get a tenth of what others get. */
+const DEFAULT_NICE = 10;
+
 /** What can be given to workers. */
-type Setup = Pick<MultiProcessOptions, "initializer" | "env" | "argv" | "cwd" | "v8Flags" | "output">;
+type Setup = Pick<
+  MultiProcessOptions,
+  "initializer" | "env" | "argv" | "cwd" | "v8Flags" | "output" | "nice"
+>;
 
 /** See the module's description. */
 export const SETUP: Record<keyof Setup, Check> = {
@@ -85,11 +96,12 @@ export const SETUP: Record<keyof Setup, Check> = {
   cwd: directory,
   v8Flags: flags,
   output: oneOf("inherit", "capture", "ignore"),
+  nice: priority,
 };
 
 /** The options of workers, as they are now. */
 export function readSetup(
-  { initializer, env, argv, cwd, v8Flags, output = "inherit" }: Setup,
+  { initializer, env, argv, cwd, v8Flags, output = "inherit", nice = DEFAULT_NICE }: Setup,
   what: string,
 ): Omit<WorkerSetup, "memoryLimit" | "maxMemoryBeforeRecycle"> & {
   cwd: string | undefined;
@@ -100,6 +112,7 @@ export function readSetup(
     env: readEnv(env),
     argv: argv && [...argv],
     output,
+    nice,
     cwd: cwd === undefined ? undefined : readDirectory(cwd, `${what}: "cwd"`),
     v8Flags: [...v8Flags ?? []],
   };

@@ -103,6 +103,9 @@ export const startsBlock: boolean = host === "deno" || host === "browser";
 /** Whether paths are those of Windows. */
 export const isWindows: boolean = process?.platform === "win32";
 
+/** Whether each thread has a priority of its own. */
+export const isLinux: boolean = process?.platform === "linux";
+
 /** What relative paths are resolved against; undefined for the working directory. */
 export const base: string | undefined = host === "browser" ? location?.href : undefined;
 

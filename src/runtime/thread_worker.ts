@@ -7,7 +7,7 @@
 import type { MessagePort as NodePort } from "node:worker_threads";
 import { describeError } from "../wire/error_data.ts";
 import { now } from "../wire/now.ts";
-import type { DeathData, FromWorker, ToWorker } from "../wire/protocol.ts";
+import type { DeathData, FromWorker, ToWorker, WorkerSetup } from "../wire/protocol.ts";
 import type { Seat } from "../worker/seat.ts";
 import { TaskRunner } from "../worker/task_runner.ts";
 import { BUILTINS, loadBuiltin } from "./builtins.ts";
@@ -15,6 +15,7 @@ import { Gate } from "./gate.ts";
 import { builtin, host } from "./host.ts";
 import { openLife, settled, UNSETTLED } from "./life.ts";
 import { listen } from "./listen.ts";
+import { lowerPriority } from "./priority.ts";
 import { hideLocks, holdLock, isInterruptible } from "./lock.ts";
 import { Claims } from "./claims.ts";
 import { SharedSeat } from "./shared.ts";
@@ -181,18 +182,24 @@ if (isInterruptible && isolation === "thread") {
   if (hurried && setup.initializer === undefined) {
     storeWord(life, 0, UNSETTLED);
     await holdLock();
-    await runner.start({ initializer: undefined });
+    await start({ initializer: undefined });
     await settle();
   } else {
     for (let step = 0; step < BUILTINS; step++) await loadBuiltin(step);
     addStopPoints(gate);
     settled(life);
     await holdLock();
-    await runner.start(setup);
+    await start(setup);
   }
 } else {
   if (lock !== undefined) await holdLock(lock);
-  await runner.start(setup);
+  await start(setup);
+}
+
+/** What makes it ready is not to wait behind tasks: only then its priority is lowered. */
+async function start(given: Pick<WorkerSetup, "initializer">): Promise<void> {
+  await runner.start(given);
+  lowerPriority(setup.nice);
 }
 
 /** Loads all built-ins while nothing else is to be done, one in a turn of the event loop. */

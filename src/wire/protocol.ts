@@ -107,6 +107,8 @@ export interface WorkerSetup {
   ahead?: readonly ModuleData[];
   /** A module by its URL, and what its `initialize` is called with. */
   initializer: { module: string; data: unknown } | undefined;
+  /** How far its priority is below the program's, once it is ready. */
+  nice: number;
   /** MiB. */
   memoryLimit: number | undefined;
   /** What becomes of what its tasks print. */

@@ -60,6 +60,7 @@ const POOL: Required<MultiProcessOptions> = {
   timeoutGrace: 7,
   maxZombies: 7,
   maxRestarts: 7,
+  nice: 7,
 };
 const RETRY: Required<RetryOptions> = {
   maxAttempts: 7,

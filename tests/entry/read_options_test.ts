@@ -18,6 +18,8 @@ Deno.test("new MultiProcess() refuses impossible sizes and options, naming them"
     [{ size: 1, minSize: 2 }, RangeError, '"minSize" must be at most "size"'],
     [{ isolation: "vm" }, RangeError, '"isolation" must be one of'],
     [{ maxQueue: -1 }, RangeError, '"maxQueue"'],
+    [{ nice: -1 }, RangeError, '"nice" must be an integer of at least 0'],
+    [{ nice: 20 }, RangeError, '"nice" must be at most 19, received 20'],
     [{ spares: -1 }, RangeError, '"spares"'],
     [{ loadTimeout: 2 ** 31 }, RangeError, '"loadTimeout"'],
     [{ memoryLimit: 0 }, RangeError, '"memoryLimit"'],

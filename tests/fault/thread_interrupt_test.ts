@@ -13,6 +13,7 @@ const SETUP: WorkerSetup = {
   maxMemoryBeforeRecycle: undefined,
   env: undefined,
   argv: undefined,
+  nice: 0,
 };
 /** How many are interrupted at once, of each kind. */
 const THREADS = 4;

@@ -19,6 +19,10 @@ export interface Case {
 
 type Pool = Package.MultiProcess;
 type Outcome = Package.Outcome;
+type Process = {
+  platform: string;
+  getBuiltinModule(name: "node:os"): { getPriority(pid: number): number };
+};
 
 /** The limit of what hangs, in milliseconds. */
 const LIMIT = 100;
@@ -346,6 +350,16 @@ const lives: Case[] = [
       equal([await mp.run(task("args")), await mp.run(task("variable", PATIENCE, "A"))], [["x", "y"], "1"]);
       equal(await mp.run(task("variable", PATIENCE, "PATH")), undefined, "a variable of the program");
     }, { env: { A: "1" }, argv: ["x", "y"] }),
+  ),
+  notInBrowser(
+    "it has no priorities",
+    withPool("what tasks compute comes after what the program does", async (mp, task) => {
+      const { process } = globalThis as unknown as { process: Process };
+      const before = process.getBuiltinModule("node:os").getPriority(0);
+      const lower = process.platform === "linux" ? 5 : 0;
+      equal(await mp.run(task("priority")), Math.min(19, before + lower));
+      equal(process.getBuiltinModule("node:os").getPriority(0), before, "the program's");
+    }, { nice: 5 }),
   ),
   withPool(
     "the callback of a module is imported and called, also with a loadTimeout of a fraction",

@@ -16,6 +16,7 @@ export const delay = async (ms, value) => {
 };
 export const size = (buffer) => buffer.byteLength;
 export const moved = (bytes) => new Uint8Array(bytes);
+export const priority = () => builtin("node:os").getPriority(0);
 export const args = () => process.argv.slice(2);
 export const variable = (name) => process.env[name];
 export const attempts = function () {
