@@ -27,7 +27,8 @@ export abstract class TaskError extends Error {
     super(message, Object.hasOwn(options, "cause") ? { cause: options.cause } : undefined);
     // Not enumerable: a printed error should show its own facts, not the arguments of the task.
     const value = Object.hasOwn(options, "task") ? options.task : undefined;
-    Object.defineProperty(this, "task", { __proto__: null, value, configurable: true } as PropertyDescriptor);
+    const hidden = { __proto__: null, value, configurable: true, enumerable: false } as PropertyDescriptor;
+    Object.defineProperty(this, "task", hidden);
   }
 }
 

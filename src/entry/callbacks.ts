@@ -10,6 +10,7 @@ import { findTarget, splitSpecifier, type Target } from "../wire/task_module.ts"
 import { isInline } from "../util/specifier.ts";
 import { isThenable } from "../util/thenable.ts";
 import { within } from "../util/within.ts";
+import { withoutStack } from "../util/without_stack.ts";
 
 /** How many modules' callbacks are remembered. Beyond that all are forgotten: a worker can be asked again. */
 const MAX_KNOWN = 1_000;
@@ -230,7 +231,7 @@ export class Callbacks {
       const message = `Cannot call back ${
         shortName(task)
       }: its module was still loading in your thread ${how}`;
-      throw new TaskLoadError(message, { task, cause });
+      throw withoutStack(() => new TaskLoadError(message, { task, cause }));
     }
     return await importing;
   }

@@ -5,6 +5,7 @@ import type { InfoTask } from "../info_task.ts";
 import type { ErrorOutcome, OutcomeFacts } from "../outcome.ts";
 import type { OutcomeData } from "../wire/protocol.ts";
 import { shortSpecifier } from "../util/specifier.ts";
+import { withoutStack } from "../util/without_stack.ts";
 import { splitSpecifier } from "../wire/task_module.ts";
 import { explained, explainedLoad } from "./explained.ts";
 
@@ -20,10 +21,8 @@ export function errorOf(data: OutcomeData, task: InfoTask, what: string, reason:
     const { message } = data.load;
     const cause = data.load.cause && explainedLoad(data.load.cause);
     const reason = cause === undefined ? "" : `: ${cause.message}${aboutMain(task)}`;
-    return new TaskLoadError(message + reason, {
-      task,
-      ...(cause && { cause: rebuildError(cause) }),
-    });
+    const options = { task, ...(cause && { cause: rebuildError(cause) }) };
+    return withoutStack(() => new TaskLoadError(message + reason, options));
   }
   if (data.limit !== undefined) {
     const { loading, timeout } = data.limit;
@@ -32,25 +31,21 @@ export function errorOf(data: OutcomeData, task: InfoTask, what: string, reason:
         aboutMain(task)
       }`
       : `${what} was stopped: it ran longer than its limit of ${timeout} ms`;
-    const cause = new DOMException("Signal timed out.", "TimeoutError");
-    // Where it was made, the error that it is the cause of tells too.
-    Object.defineProperty(cause, "stack", { value: String(cause), configurable: true, writable: true });
-    return new TaskTimeoutError(message, timeout, { task, cause });
+    const cause = withoutStack(() => new DOMException("Signal timed out.", "TimeoutError"));
+    return withoutStack(() => new TaskTimeoutError(message, timeout, { task, cause }));
   }
   if (data.death !== undefined) {
     const { message, reason, exitCode, error } = data.death;
     const how = data.attempts === 0 ? "was not run: its worker" : "crashed: its worker";
-    return new WorkerCrashError(`${what} ${how} ${message}`, reason, exitCode, {
-      task,
-      ...(error && { cause: rebuildError(explained(error, task.specifier)) }),
-    });
+    const options = { task, ...(error && { cause: rebuildError(explained(error, task.specifier)) }) };
+    return withoutStack(() => new WorkerCrashError(`${what} ${how} ${message}`, reason, exitCode, options));
   }
   return cancelled(what, task, reason);
 }
 
 /** The error of a task that was cancelled. */
 export function cancelled(what: string, task: InfoTask, cause: unknown): TaskCancelledError {
-  return new TaskCancelledError(`${what} was cancelled`, { task, cause });
+  return withoutStack(() => new TaskCancelledError(`${what} was cancelled`, { task, cause }));
 }
 
 /** Why the program's main module is no good task module as it is: a worker runs all of it once more. */

@@ -2,6 +2,7 @@ import { WorkerCrashError } from "../errors.ts";
 import type { InfoTask } from "../info_task.ts";
 import type { ErrorOutcome, Outcome, Status } from "../outcome.ts";
 import { nextTurn } from "../runtime/host.ts";
+import { withoutStack } from "../util/without_stack.ts";
 import { now } from "../wire/now.ts";
 import type { OutcomeData } from "../wire/protocol.ts";
 import type { Callbacks } from "./callbacks.ts";
@@ -230,7 +231,7 @@ export class Settlement {
   crashAll(message: string, reason: "error" | "dispatcher", cause: unknown): void {
     void this.#settleAll("crashed", (id, task, options) => {
       const what = `${this.nameOf(id, task, options)} crashed: ${message}`;
-      return new WorkerCrashError(what, reason, null, { task, cause });
+      return withoutStack(() => new WorkerCrashError(what, reason, null, { task, cause }));
     });
   }
 

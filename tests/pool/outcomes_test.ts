@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
-import { InfoTask, MultiProcess, TaskCancelledError, WorkerCrashError } from "../../mod.ts";
-import { inline, task, threads, until, withPool } from "../helpers.ts";
+import { InfoTask, MultiProcess, type Outcome, TaskCancelledError, WorkerCrashError } from "../../mod.ts";
+import { inline, script, task, threads, until, withPool } from "../helpers.ts";
 
 Deno.test("MultiProcess settles a task at its limit, whatever it does, and goes on", async () => {
   await withPool({ size: 1, spares: 1 }, async (mp) => {
@@ -207,4 +207,45 @@ Deno.test("MultiProcess gives a task that its own signal cancelled the signal's 
     outcome.status === "cancelled" && outcome.error.cause
   );
   assertEquals(causes, ["mine", "all"]);
+});
+
+Deno.test("an error of the pool's own is printed with its facts, and nothing of the pool's inside", async () => {
+  await withPool({ size: 1, spares: 1 }, async (mp) => {
+    const broken = inline("export const runnable = 1");
+    const controller = new AbortController();
+    controller.abort("enough");
+    const [late, unloaded, dead, cancelled] = await Promise.all([
+      mp.push(task("never", 50, { secret: 1 })),
+      mp.push(new InfoTask(broken, 5_000, { secret: 1 })),
+      mp.push(task("exit", 5_000, 3)),
+      mp.push(task("never", 5_000), { signal: controller.signal }),
+    ]);
+    const printed = (outcome: Outcome) => outcome.status === "ok" ? "" : Deno.inspect(outcome.error);
+    assertEquals(
+      printed(late),
+      "[TaskTimeoutError: Task 1 (tasks.ts#never) was stopped: it ran longer than its limit of 50 ms] {\n" +
+        "  timeout: 50,\n  [cause]: TimeoutError: Signal timed out.\n}",
+    );
+    assertEquals(
+      printed(dead),
+      "[WorkerCrashError: Task 3 (tasks.ts#exit) crashed: its worker exited with code 3] {\n" +
+        '  reason: "exit",\n  exitCode: 3\n}',
+    );
+    assertEquals(
+      printed(cancelled),
+      '[TaskCancelledError: Task 4 (tasks.ts#never) was cancelled] {\n  [cause]: "enough"\n}',
+    );
+    assert(printed(unloaded).startsWith("[TaskLoadError: Cannot run "));
+    assertEquals(printed(unloaded).includes("\n"), false);
+  });
+});
+
+Deno.test("an uncaught error of the pool's own is printed as what it says, and no code of the pool", async () => {
+  const { code, stderr } = await script("uncaught.ts");
+  assertEquals([code, stderr.trimEnd()], [
+    1,
+    "error: Uncaught (in promise) TaskTimeoutError: " +
+    "Task 1 (tasks.ts#never) was stopped: it ran longer than its limit of 50 ms\n" +
+    "Caused by: TimeoutError: Signal timed out.",
+  ]);
 });

@@ -207,6 +207,21 @@ const lives: Case[] = [
     ]);
     ensure(error.stack?.includes("tasks.js"), "the stack names the task's file");
   }),
+  withPool(
+    "an error of the pool's own tells of its task, and nothing of the pool's inside",
+    async (mp, task) => {
+      for (
+        const [status, each] of [["timed-out", task("never", LIMIT)], ["failed", task("missing")]] as const
+      ) {
+        const outcome = await mp.push(each);
+        equal(outcome.status, status);
+        const error = errorOf(outcome);
+        equal(error.stack, `${error.name}: ${error.message}`, "the stack");
+        equal(Object.keys(error), status === "failed" ? [] : ["timeout"], "what is printed with it");
+        ensure(error.task === each, "it knows its task");
+      }
+    },
+  ),
   withPool("a thrown text is an error", async (mp, task) => {
     const outcome = await mp.push(task("failText"));
     equal(outcome.status, "failed");
