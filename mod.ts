@@ -19,7 +19,7 @@
  *
  * @module
  */
-export type { BoundTask, InputOf } from "./src/bound_task.ts";
+export type { BoundTask, InputOf, InputsOf } from "./src/bound_task.ts";
 export type { TaskContext } from "./src/context.ts";
 export {
   type CrashReason,

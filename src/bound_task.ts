@@ -8,6 +8,11 @@ export type InputOf<M> = number extends ArgsOf<M>["length"] ? ArgsOf<M>[number]
   : ArgsOf<M> extends [(infer A)?, ...infer _Rest] ? A
   : never;
 
+/** What `map` of a bound task takes; for a task that needs more than one argument, what to do instead. */
+export type InputsOf<M, I> = [InputOf<M>] extends [never]
+  ? "This task needs more than one argument: use mp.map(inputs, (input) => bound.task(input, …))"
+  : Iterable<I> | AsyncIterable<I>;
+
 /**
  * A task of a pool that is called like a function. See `MultiProcess.bind`.
  *
@@ -49,13 +54,13 @@ export interface BoundTask<M = unknown> {
    * for `transfer`.
    */
   map<I extends InputOf<M>>(
-    inputs: Iterable<I> | AsyncIterable<I>,
+    inputs: InputsOf<M, I>,
     options?: MapOptions<ResultOf<M>, NoInfer<I>, YieldOf<M>>,
   ): AsyncGenerator<MapOutcome<ResultOf<M>, I>, void, undefined>;
 
   /** Runs the task for every input, its only argument, like `mapValues`. */
   mapValues<I extends InputOf<M>>(
-    inputs: Iterable<I> | AsyncIterable<I>,
+    inputs: InputsOf<M, I>,
     options?: MapOptions<ResultOf<M>, NoInfer<I>, YieldOf<M>>,
   ): AsyncGenerator<ResultOf<M>, void, undefined>;
 

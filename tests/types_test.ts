@@ -169,6 +169,16 @@ Deno.test("inline functions, bound tasks and progress infer their types", () => 
     is<Equal<InputOf<unknown>, unknown>>();
     is<Equal<InputOf<(a?: Date) => void>, Date | undefined>>();
     is<Equal<InputOf<(a: Date, b: number) => void>, never>>();
+    const power = mp.bind<(a: number, b: number) => number>("./x.ts", { timeout: 1 });
+    // @ts-expect-error -- it needs two, which the message says with what to do
+    power.map([1]);
+    // @ts-expect-error -- likewise
+    power.mapValues([1]);
+    const said: Parameters<typeof power.map>[0] =
+      "This task needs more than one argument: use mp.map(inputs, (input) => bound.task(input, …))";
+    is<Equal<Parameters<typeof power.mapValues>[0], typeof said>>();
+    const powers = mp.mapValues([1, 2], (n) => power.task(n, 2));
+    is<Equal<typeof powers, AsyncGenerator<number, void, undefined>>>();
 
     mp.push(new InfoTask<typeof generator>("./x.ts", 1, 1), {
       onProgress: (value, task) => (is<Equal<typeof value, string>>(), is<Equal<typeof task, InfoTask>>()),
