@@ -239,6 +239,22 @@ export const BENCHES: readonly Bench[] = [
       targets: [atMost(1.1)],
     }],
   },
+  {
+    id: "l",
+    runs: one("beside", { ms: 5_000 }),
+    contestants: POOLS,
+    bound: 60,
+    metrics: [
+      {
+        key: "p50",
+        title: "all workers compute: how late the program's own timers are, p50, ms",
+        better: "less",
+        ratio: false,
+        targets: [],
+      },
+      { key: "p99", title: "the same, p99, ms", better: "less", ratio: false, targets: [] },
+    ],
+  },
 ];
 
 function cpu(key: string, title: string, least: number): Metric {
