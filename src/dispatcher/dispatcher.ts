@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { cores } from "../runtime/host.ts";
+import { cores, startsSleep } from "../runtime/host.ts";
 import { capacityOf } from "../runtime/link.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
 import type { Command, Event } from "../scheduler/scheduling.ts";
@@ -163,6 +163,7 @@ export class Dispatcher {
       disposeTimeout: options.setup.initializer === undefined ? undefined : options.disposeTimeout,
       kind: options.isolation,
       cores: cores(),
+      headStart: !startsSleep,
       capacity: { thread: capacityOf("thread"), process: capacityOf("process") },
       maxSpares: options.maxSpares ?? capacityOf(options.isolation).maxSpares,
     });

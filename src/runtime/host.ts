@@ -100,6 +100,12 @@ export const killGrace: number = host === "deno" ? 300 : 0;
  */
 export const startsBlock: boolean = host === "deno" || host === "browser";
 
+/**
+ * Whether a worker that is started sleeps for most of that time, and its core is free for others: on Deno, where another
+ * worker starts it. See `bridge.ts`.
+ */
+export const startsSleep: boolean = host === "deno";
+
 /** Whether paths are those of Windows. */
 export const isWindows: boolean = process?.platform === "win32";
 

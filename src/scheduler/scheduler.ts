@@ -18,6 +18,7 @@
  * | `task_ends.ts` | what becomes of a task: an outcome, another attempt, its place in the queue |
  * | `staff.ts` | which workers there are |
  * | `starts.ts` | when one may be started, and what follows from starts that fail |
+ * | `head_start.ts` | that the first one starts alone |
  * | `departures.ts` | what it takes to end one |
  *
  * @module

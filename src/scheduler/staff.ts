@@ -1,3 +1,4 @@
+import { HeadStart } from "./head_start.ts";
 import { type DepartureEvents, Departures, LET_GO_MS } from "./departures.ts";
 import type { Orders } from "./orders.ts";
 import type { Sizes, StatsData } from "../wire/protocol.ts";
@@ -43,6 +44,7 @@ export class Staff<T extends Task, R extends Result> {
   readonly #options: SchedulerOptions;
   readonly #orders: Orders<T, R>;
   readonly #slots = new Slots();
+  readonly #headStart: HeadStart<T> | undefined;
   /** How many tasks wait for any worker. */
   #waiting = 0;
   /** How often all workers were to be replaced, and are not yet. */
@@ -52,6 +54,7 @@ export class Staff<T extends Task, R extends Result> {
     this.#options = options;
     this.#orders = orders;
     this.spares = new Spares(options.spares, options.maxSpares);
+    this.#headStart = options.headStart ? new HeadStart(this.workers) : undefined;
     this.departures = new Departures(options, orders, this.workers, this.spares, this.#slots, events);
     this.starts = new Starts(options, orders, this.workers, this.spares, this.departures, events);
   }
@@ -93,7 +96,10 @@ export class Staff<T extends Task, R extends Result> {
     const there = this.workers.own - this.workers.lettingGoSince(now - LET_GO_MS);
     const missing = Math.max(wanted + this.#replacing(wanted, now) - there, extra) - missingProcesses;
     if (missingProcesses > 0) this.starts.start("process", missingProcesses, now);
-    if (missing > 0) this.starts.start(this.#replacement, missing, now);
+    if (missing <= 0) return;
+    const until = this.#headStart?.until(now);
+    if (until !== undefined) return this.#orders.wakeBy(until);
+    this.starts.start(this.#replacement, missing, now);
   }
 
   /** How many are to be started in place of others, which work on until they are ready. */
