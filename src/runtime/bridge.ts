@@ -45,7 +45,9 @@ export class Bridge {
   #kill: (() => Promise<void> | void) | undefined;
 
   constructor() {
-    const { port1, port2 } = new (need("node:worker_threads").MessageChannel)();
+    const { port1, port2 } = host === "deno"
+      ? new (need("node:worker_threads").MessageChannel)()
+      : new MessageChannel();
     this.data = { port: port1 as unknown as MessagePort, memory: createMemory() };
     this.#port = port2 as unknown as MessagePort;
   }

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { builtin } from "./host.ts";
+import { host, need } from "./host.ts";
 
 /** How many of the last tasks of a worker are known: those whose outcomes may not have left the cell. */
 const KEPT = 1 << 12;
@@ -22,8 +22,8 @@ const QUICK_MS = 0.1;
 /** When a task was begun, by its id, in milliseconds since the epoch. */
 export type Claimed = ReadonlyMap<number, number>;
 
-// Also for workers: taken before a task can patch it.
-const fs = builtin("node:fs");
+// Also for workers, which are in cells on Deno only: taken before a task can patch it.
+const fs = host === "deno" ? need("node:fs") : undefined;
 const write = fs?.writeSync;
 
 /** A task that a worker is to run. */

@@ -1,7 +1,7 @@
 import type { MessagePort as NodePort } from "node:worker_threads";
 import { now } from "../wire/now.ts";
 import type { BridgeData, FromWorker, Running, ToWorker } from "../wire/protocol.ts";
-import { builtin, cores, host, need, sharesMemory } from "./host.ts";
+import { cores, hasNodeWorkers, host, need, sharesMemory } from "./host.ts";
 import { listen } from "./listen.ts";
 import { newLock, onceFree } from "./lock.ts";
 import type { Capacity, WorkerEvents, WorkerLink } from "./port.ts";
@@ -9,7 +9,7 @@ import { RemoteClock } from "./remote_clock.ts";
 import { createMemory, SharedSeat, SLOTS } from "./shared.ts";
 
 // A channel of `node:worker_threads` tells when its other end is gone; on Deno a web channel does not.
-const Channel = (builtin("node:worker_threads")?.MessageChannel ?? MessageChannel) as new () => {
+const Channel = (hasNodeWorkers ? need("node:worker_threads").MessageChannel : MessageChannel) as new () => {
   port1: NodePort;
   port2: NodePort;
 };
@@ -50,7 +50,7 @@ abstract class PortLink implements WorkerLink {
   constructor(port: NodePort, events: WorkerEvents) {
     this.#port = port;
     listen<FromWorker>(port, (message) => events.message(message));
-    if (host !== "browser") this.#port.on("close", () => events.gone());
+    if (host !== "browser") onClose(port, () => events.gone());
     this.#events = events;
   }
 
@@ -166,6 +166,12 @@ class ProcessLink extends PortLink {
   }
 }
 
+/** Calls back when the other end of the port is gone. */
+function onClose(port: NodePort, gone: () => void): void {
+  if (hasNodeWorkers) port.on("close", gone);
+  else (port as unknown as MessagePort).addEventListener("close", gone);
+}
+
 /** The dispatcher's end of a new worker, and the port that the worker is to have. */
 export function createLink(
   isolation: "thread" | "process",
@@ -180,6 +186,7 @@ export function createLink(
 
 /** The dispatcher's end of the worker that the entry has started. */
 export function adoptLink({ port, memory }: BridgeData, events: WorkerEvents): WorkerLink {
+  if (host !== "deno") return new ThreadLink(port as unknown as NodePort, memory, events);
   // A port that came with a message of the web does not tell when its other end is gone; received by way of
   // `node:worker_threads` it does (seen up to Deno 2.9.6).
   const { port1, port2 } = new Channel();

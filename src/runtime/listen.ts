@@ -8,7 +8,7 @@ import { host } from "./host.ts";
  * each thread (seen up to 26).
  */
 export function listen<T>(port: NodePort | MessagePort, take: (message: T) => void): void {
-  if (host === "node" || host === "bun") return void (port as NodePort).on("message", take);
+  if (host === "node") return void (port as NodePort).on("message", take);
   const web = port as unknown as MessagePort;
   web.addEventListener("message", ({ data }: MessageEvent<T>) => take(data));
   web.start();

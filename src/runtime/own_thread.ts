@@ -1,5 +1,5 @@
 import { host, need, sibling } from "./host.ts";
-import { startWebWorker } from "./web.ts";
+import { onExit, startBunWorker, startWebWorker } from "./web.ts";
 
 /** A thread of the pool's own, as the entry holds it: no task runs on it. */
 export interface OwnThread {
@@ -32,8 +32,29 @@ export function startOwnThread(
   died: (error: unknown) => void,
 ): OwnThread {
   const [file, title] = [ENTRIES[role], `${name} ${role}`];
-  if (host === "node" || host === "bun") return startNode(file, title, died);
+  if (host === "node") return startNode(file, title, died);
+  if (host === "bun") return startBun(file, title, died);
   return Object.assign(startWebWorker(file, title, died), { hold() {} });
+}
+
+function startBun(file: string, name: string, died: (error: unknown) => void): OwnThread {
+  const worker = startBunWorker(file, name, died, {});
+  let ended = false;
+  const closed = new Promise<void>((resolve) => {
+    onExit(worker, (code) => {
+      if (!ended) died(new Error(`It exited with code ${code}`));
+      resolve();
+    });
+  });
+  const terminate = worker.terminate.bind(worker);
+  return Object.assign(worker, {
+    hold: (held: boolean) => held ? worker.ref() : worker.unref(),
+    terminate() {
+      ended = true;
+      terminate();
+      return closed;
+    },
+  });
 }
 
 function startNode(file: string, name: string, died: (error: unknown) => void): OwnThread {

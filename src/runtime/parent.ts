@@ -9,7 +9,7 @@ export interface Parent<In, Out> {
 
 /** The way to the entry. */
 export function parent<In, Out>(): Parent<In, Out> {
-  if (host === "node" || host === "bun") {
+  if (host === "node") {
     const port = need("node:worker_threads").parentPort!;
     return {
       listen: (take) => listen(port, take),

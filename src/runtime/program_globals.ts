@@ -26,6 +26,32 @@ export function guardProgram(): void {
   closeStdin();
 }
 
+/** What a worker of `node:worker_threads` may not do to its process either. */
+const WHOLE = ["abort", "chdir", "setuid", "seteuid", "setgid", "setegid", "setgroups", "initgroups"];
+
+/** The same for a Web Worker on Bun, as `node:worker_threads` refuse it there. */
+export function guardProcess(): void {
+  const process = need("node:process");
+  for (const name of WHOLE) {
+    replace(process, name, () => {
+      throw unsupported(`process.${name}()`);
+    });
+  }
+  const umask = process.umask.bind(process) as () => number;
+  replace(process, "umask", (mask?: number) => {
+    if (mask !== undefined) throw unsupported("Setting process.umask()");
+    return umask();
+  });
+  // Bun takes 10 ms to define what is still to be made, but none to give it up.
+  (process as { stdin: unknown }).stdin = undefined;
+  emptyStdin();
+}
+
+function unsupported(what: string): Error {
+  const error = new TypeError(`${what} is not supported in workers`);
+  return Object.assign(error, { code: "ERR_WORKER_UNSUPPORTED_OPERATION" });
+}
+
 function refusal(what: string): Error {
   return new NotSupported!(
     `Cannot ${what} in a thread: that would be for the whole program; use isolation: "process"`,
@@ -51,7 +77,6 @@ function ignoreSignals(): void {
 /** A line that a task waits for when it is stopped would be lost to the program. */
 function closeStdin(): void {
   const { stdin } = Deno;
-  const { Readable } = need("node:stream");
   replace(stdin, "read", () => Promise.resolve(null));
   replace(stdin, "readSync", () => null);
   replace(stdin, "isTerminal", () => false);
@@ -59,11 +84,15 @@ function closeStdin(): void {
     throw refusal("change the terminal");
   });
   Object.defineProperty(stdin, "readable", { configurable: true, get: () => ReadableStream.from([]) });
+  emptyStdin();
+}
+
+function emptyStdin(): void {
   let stream: Readable | undefined;
   Object.defineProperty(need("node:process"), "stdin", {
     configurable: true,
     enumerable: true,
-    get: () => stream ??= Object.assign(Readable.from([]), { fd: 0, isTTY: false }),
+    get: () => stream ??= Object.assign(need("node:stream").Readable.from([]), { fd: 0, isTTY: false }),
   });
 }
 

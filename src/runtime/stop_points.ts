@@ -24,9 +24,8 @@ const endsWith: (text: string, end: string) => boolean = Function.prototype.call
   String.prototype.endsWith,
 );
 const globals = globalThis;
-const decoder = TextDecoder.prototype;
 const program = host === "deno"
-  ? { runtime: Deno, commands: Deno.Command.prototype, crypto, console }
+  ? { runtime: Deno, commands: Deno.Command.prototype, crypto, console, decoder: TextDecoder.prototype }
   : undefined;
 
 /**
@@ -40,7 +39,7 @@ export function addStopPoints(gate: Pick<Gate, "enter" | "leave">): void {
   const wrap = (owner: unknown, names: readonly string[]) => {
     for (let i = 0; i < names.length; i++) wrapOne(owner as Functions, names[i]!, gate);
   };
-  const { runtime, commands, crypto, console } = program!;
+  const { runtime, commands, crypto, console, decoder } = program!;
 
   wrap(runtime, synchronous(runtime));
   wrap(runtime, ["inspect"]);

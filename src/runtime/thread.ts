@@ -6,7 +6,7 @@ import { host, need, sibling } from "./host.ts";
 import { createLife, settled, UNSETTLED } from "./life.ts";
 import type { StartWorker } from "./port.ts";
 import { isAtLeast } from "./version.ts";
-import { startWebWorker } from "./web.ts";
+import { onExit, startBunWorker, startWebWorker } from "./web.ts";
 
 /** What a thread is given when it starts. */
 export interface ThreadData {
@@ -30,7 +30,7 @@ const printing = new Set<Promise<void>>();
 
 /** Resolves when all that threads which have ended have printed was passed on: on Node it comes through this thread. */
 export async function printed(): Promise<void> {
-  if (host === "deno" || host === "browser") return;
+  if (host !== "node") return;
   const process = need("node:process");
   await Promise.all(printing);
   await Promise.all([process.stdout, process.stderr].map((stream) => {
@@ -46,7 +46,7 @@ const CALL_MS = 500;
 
 /** Starts a thread. */
 export const startThread: StartWorker = (spec, port, memory, events) =>
-  (host === "browser" ? startWeb : startNode)(spec, port, memory, events);
+  (host === "browser" ? startWeb : host === "bun" ? startBun : startNode)(spec, port, memory, events);
 
 /** How long Chromium takes to stop code that is running, in milliseconds (2 000, seen with 156). */
 const STOP_MS = 2_500;
@@ -67,6 +67,21 @@ const startWeb: StartWorker = (spec, port, memory, events) => {
       setTimeout(() => events.gone(killed), lock === undefined ? STOP_MS : 0);
     },
     drained: () => Promise.resolve(),
+  };
+};
+
+/** It tells of its end, and can be interrupted at any time. */
+const startBun: StartWorker = (spec, port, memory, events) => {
+  const { isolation, setup, hurried } = spec;
+  let thrown: unknown;
+  const worker = startBunWorker("thread_worker", "multiprocess worker", (error) => thrown = error, setup);
+  onExit(worker, (code) => events.gone(deathOf(code, thrown)));
+  const data: ThreadData = { isolation, port, memory, life: undefined, setup, hurried, lock: undefined };
+  worker.postMessage(data, [port]);
+  return {
+    kill: () => worker.terminate(),
+    drained: () => Promise.resolve(),
+    letGo: () => worker.unref(),
   };
 };
 

@@ -8,7 +8,7 @@ import type { MessagePort as NodePort } from "node:worker_threads";
 import type { WorkerSetup } from "../wire/protocol.ts";
 import { giveGlobals } from "./given_globals.ts";
 import { host, need } from "./host.ts";
-import { guardProgram } from "./program_globals.ts";
+import { guardProcess, guardProgram } from "./program_globals.ts";
 import type { ThreadData } from "./thread.ts";
 
 /** See the module's description. */
@@ -30,7 +30,13 @@ export interface ThreadSelf {
 }
 
 /** The thread that this is. */
-export const thread: ThreadSelf = host === "deno" ? onDeno() : host === "browser" ? onWeb() : onNode();
+export const thread: ThreadSelf = host === "deno"
+  ? onDeno()
+  : host === "browser"
+  ? onWeb()
+  : host === "bun"
+  ? onBun()
+  : onNode();
 
 function workerData(): ThreadData {
   return need("node:worker_threads").workerData;
@@ -52,11 +58,7 @@ function onDeno(): ThreadSelf {
      */
     hide(port) {
       Object.defineProperty(port, "dispatchEvent", { value: EventTarget.prototype.dispatchEvent });
-      for (const prototype of [Event.prototype, MessageEvent.prototype, MessageChannel.prototype]) {
-        for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
-          if (get !== undefined) Object.defineProperty(prototype, name, { configurable: false });
-        }
-      }
+      keepGetters(Event.prototype, MessageEvent.prototype, MessageChannel.prototype);
     },
 
     onLeave(leave) {
@@ -76,6 +78,20 @@ function onDeno(): ThreadSelf {
       giveGlobals(setup);
     },
   };
+}
+
+/** Nobody replaces the getters of these any more: they are called with what they are of. */
+function keepGetters(...prototypes: object[]): void {
+  for (const prototype of prototypes) {
+    for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+      if (get !== undefined) Object.defineProperty(prototype, name, { configurable: false });
+    }
+  }
+}
+
+/** What a port of the web gives away is the target of its events, and those only to whoever gets hold of one. */
+function hideWebPort(): void {
+  keepGetters(Event.prototype, MessageEvent.prototype);
 }
 
 function onClose(leave: () => void): void {
@@ -99,19 +115,22 @@ function onUncaughtEvent(die: (thrown: unknown, how: string) => void): void {
   });
 }
 
+function firstMessage(): Promise<ThreadData> {
+  return new Promise((resolve) => {
+    addEventListener("message", (event) => resolve((event as MessageEvent).data), { once: true });
+  });
+}
+
 /** A Web Worker in a browser. It ends by `close()` only, and without a code. */
 function onWeb(): ThreadSelf {
   const { close } = globalThis as unknown as { close(): void };
   const end = close.bind(globalThis);
-  const data = new Promise<ThreadData>((resolve) => {
-    addEventListener("message", (event) => resolve((event as MessageEvent).data), { once: true });
-  });
+  const data = firstMessage();
   return {
     data: () => data,
     exit: end,
     exitCode: () => 0,
-    // A port shows itself to its own listeners only, and those are added to it before any task is there.
-    hide() {},
+    hide: hideWebPort,
     onLeave: onClose,
     onUncaught: onUncaughtEvent,
     furnish() {},
@@ -121,14 +140,38 @@ function onWeb(): ThreadSelf {
 /** The method by which Node delivers messages, with the port as `this` (seen up to 24.21). */
 const DISPATCH = Symbol.for("nodejs.internal.kHybridDispatch");
 
+/** What threads of Node and Bun have in common. */
+function onProcess(): Pick<ThreadSelf, "exit" | "exitCode" | "onLeave" | "onUncaught"> {
+  const process = need("node:process");
+  const { exit } = process;
+  return {
+    exit: (code) => exit.call(process, code),
+    exitCode: () => Number(process.exitCode ?? 0),
+    onLeave: (leave) => void process.on("exit", leave),
+    onUncaught(die) {
+      process.on("uncaughtException", (error) => die(error, "an uncaught error"));
+      process.on("unhandledRejection", (reason) => die(reason, "an unhandled rejection"));
+    },
+  };
+}
+
+/** A Web Worker on Bun. */
+function onBun(): ThreadSelf {
+  const data = firstMessage();
+  return {
+    ...onProcess(),
+    data: () => data,
+    hide: hideWebPort,
+    furnish: guardProcess,
+  };
+}
+
 function onNode(): ThreadSelf {
   const process = need("node:process");
   const hooks = need("node:async_hooks");
-  const { exit } = process;
   return {
+    ...onProcess(),
     data: workerData,
-    exit: (code) => exit.call(process, code),
-    exitCode: () => Number(process.exitCode ?? 0),
 
     hide(port) {
       const dispatch = (port as unknown as Record<symbol, unknown>)[DISPATCH];
@@ -152,13 +195,6 @@ function onNode(): ThreadSelf {
         };
       }
       need("node:module").syncBuiltinESMExports();
-    },
-
-    onLeave: (leave) => void process.on("exit", leave),
-
-    onUncaught(die) {
-      process.on("uncaughtException", (error) => die(error, "an uncaught error"));
-      process.on("unhandledRejection", (reason) => die(reason, "an unhandled rejection"));
     },
 
     // `node:worker_threads` keep signals, stdin and the working directory from threads, and give them `env` and `argv`.

@@ -12,7 +12,8 @@ import type { Seat } from "../worker/seat.ts";
 import { TaskRunner } from "../worker/task_runner.ts";
 import { BUILTINS, loadBuiltin } from "./builtins.ts";
 import { Gate } from "./gate.ts";
-import { builtin, host } from "./host.ts";
+import { host, need } from "./host.ts";
+import { loadKinds } from "./kinds.ts";
 import { openLife, settled, UNSETTLED } from "./life.ts";
 import { listen } from "./listen.ts";
 import { lowerPriority } from "./priority.ts";
@@ -36,7 +37,7 @@ const QUIET_MS = 50;
 /** But it does not wait longer than this for that, in milliseconds. */
 const MAX_QUIET_MS = 2_000;
 
-const setTimeout = builtin("node:timers")?.setTimeout ?? globalThis.setTimeout;
+const setTimeout = host === "deno" ? need("node:timers").setTimeout : globalThis.setTimeout;
 const PromiseClass = Promise;
 
 const data: ThreadData = await thread.data();
@@ -201,6 +202,9 @@ async function start(given: Pick<WorkerSetup, "initializer">): Promise<void> {
   await runner.start(given);
   lowerPriority(setup.nice);
 }
+
+// The dispatcher may take its time to start, too: what this loads is in nobody's way, and no task has patched it.
+loadKinds();
 
 /** Loads all built-ins while nothing else is to be done, one in a turn of the event loop. */
 async function settle(): Promise<void> {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { host, sibling } from "./host.ts";
+import { host, need, sibling } from "./host.ts";
 
 /** The code of the modules that workers are started with, by name. */
 const sources: Record<string, string> = {};
@@ -20,10 +20,16 @@ export function embed(modules: Record<string, string>): void {
  * @param file Its name, without its extension.
  * @param name Shown by debuggers.
  * @param died Called when it cannot be started, throws, or cannot read a message.
+ * @param more Options that only some runtimes have.
  */
-export function startWebWorker(file: string, name: string, died: (error: unknown) => void): Worker {
+export function startWebWorker(
+  file: string,
+  name: string,
+  died: (error: unknown) => void,
+  more: object = {},
+): Worker {
   const url = urlOf(file);
-  const worker = new Worker(trusted(url), { type: "module", name });
+  const worker = new Worker(trusted(url), { type: "module", name, ...more });
   worker.onerror = (event) => {
     // Else it would end the process.
     event.preventDefault();
@@ -31,6 +37,28 @@ export function startWebWorker(file: string, name: string, died: (error: unknown
   };
   worker.onmessageerror = () => died(new Error("A message could not be read"));
   return worker;
+}
+
+/** What a Web Worker is on Bun. */
+export type BunWorker = Worker & { ref(): void; unref(): void };
+
+/** The same on Bun, where it has the environment of the program, and its arguments, unless it is given others. */
+export function startBunWorker(
+  file: string,
+  name: string,
+  died: (error: unknown) => void,
+  { env, argv }: { env?: Record<string, string> | undefined; argv?: readonly string[] | undefined },
+): BunWorker {
+  return startWebWorker(file, name, died, {
+    // That of `node:worker_threads`, which is not loaded for it.
+    env: env ?? Symbol.for("nodejs.worker_threads.SHARE_ENV"),
+    argv: argv ?? need("node:process").argv.slice(2),
+  }) as BunWorker;
+}
+
+/** Calls back with its code when a worker of Bun has ended. */
+export function onExit(worker: BunWorker, ended: (code: number) => void): void {
+  worker.addEventListener("close", (event) => ended((event as Event & { code: number }).code));
 }
 
 function hintOf(url: URL | string): string {
@@ -68,7 +96,7 @@ function urlOf(file: string): URL | string {
   if (code !== undefined) return blobOf(file, code);
   const url = sibling(`./${file}`, import.meta.url);
   // A worker's own URL must be of the page's origin; what it imports need not be.
-  if (host === "deno" || url.origin === location.origin) return url;
+  if (host !== "browser" || url.origin === location.origin) return url;
   return blobOf(file, `import ${JSON.stringify(url.href)};`);
 }
 

@@ -121,6 +121,19 @@ export const failText = () => {
 };
 export const returnsFunction = () => () => {};
 
+// What meddles with the program: what of it was done.
+export const meddle = () => {
+  const calls = { chdir: ["/"], abort: [], umask: [0] };
+  return Object.entries(calls).filter(([name, args]) => {
+    try {
+      process[name](...args);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+};
+
 // What cheats.
 export const cheat = () => {
   const found = [];
@@ -129,10 +142,12 @@ export const cheat = () => {
   };
   const lookEverywhere = (when) => {
     for (const each of hooks) look(each.executionAsyncResource(), `executionAsyncResource ${when}`);
-    for (const handle of process._getActiveHandles?.() ?? []) look(handle, `_getActiveHandles ${when}`);
+    for (const handle of process?._getActiveHandles?.() ?? []) look(handle, `_getActiveHandles ${when}`);
   };
-  const { workerData, MessagePort } = threads;
-  if (workerData !== null && typeof workerData === "object") {
+  const { MessagePort } = globalThis;
+  const { workerData } = threads ?? {};
+  const targetOf = Object.getOwnPropertyDescriptor(Event.prototype, "target").get;
+  if (workerData !== undefined && workerData !== null && typeof workerData === "object") {
     for (const [key, value] of Object.entries(workerData)) look(value, `workerData.${key}`);
   }
   try {
@@ -150,7 +165,18 @@ export const cheat = () => {
       return original.apply(this, args);
     };
   }
-  hooks[0].createHook({ before: () => lookEverywhere("in a hook") }).enable();
+  for (const prototype of [Event.prototype, MessageEvent.prototype]) {
+    for (const [name, { get, configurable }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+      if (get === undefined || !configurable) continue;
+      const looking = function () {
+        look(this, `the this of ${name}`);
+        look(targetOf.call(this), `the target, by ${name}`);
+        return get.call(this);
+      };
+      Object.defineProperty(prototype, name, { get: looking, configurable: true });
+    }
+  }
+  hooks[0]?.createHook({ before: () => lookEverywhere("in a hook") }).enable();
   globalThis.foundPorts = found;
 };
 export const cheated = () => globalThis.foundPorts;
