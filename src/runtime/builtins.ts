@@ -17,13 +17,27 @@ const namesOf = Object.getOwnPropertyNames;
 const ObjectPrototype = Object.prototype;
 const runtime = host === "deno" ? Deno : undefined;
 const nameCount = namesOf(ObjectPrototype).length;
+/** `Deno.env` and its `get`, which built-ins call while they are loaded. */
+let environment: { get?: unknown } | undefined;
+let getVariable: unknown;
+
+/** The globals are as tasks are to find them. */
+export function noteGlobals(): void {
+  environment = runtime?.env;
+  getVariable = environment?.get;
+}
+
 /**
- * Whether the globals are as the built-ins need them while they are loaded: a sandbox may have taken `Deno` away, or given
- * names to all objects. Then they fail, and leave rejections that nobody handles besides, which would be the end of the
- * worker (seen up to 2.9.6).
+ * Whether the globals are as the built-ins need them while they are loaded: a sandbox may have taken `Deno` away, or its
+ * `env`, or given names to all objects. Then they fail, and leave rejections that nobody handles besides, which would be
+ * the end of the worker (seen up to 2.9.6).
  */
-export const isWhole = (): boolean =>
-  propertyOf(globalThis, "Deno")?.value === runtime && namesOf(ObjectPrototype).length === nameCount;
+export function isWhole(): boolean {
+  return propertyOf(globalThis, "Deno")?.value === runtime &&
+    (runtime === undefined || propertyOf(runtime, "env")?.value === environment) &&
+    (environment === undefined || propertyOf(environment, "get")?.value === getVariable) &&
+    namesOf(ObjectPrototype).length === nameCount;
+}
 
 const getter = (name: string) => propertyOf(globalThis, name)?.get;
 

@@ -43,7 +43,6 @@ export function addStopPoints(gate: Pick<Gate, "enter" | "leave">): void {
 
   wrap(runtime, synchronous(runtime));
   wrap(runtime, ["inspect"]);
-  watchReads(runtime, "env", gate);
   wrap(crypto, ["getRandomValues"]);
   wrap(globals, ["atob"]);
   wrap(decoder, ["decode"]);
@@ -57,6 +56,8 @@ export function addStopPoints(gate: Pick<Gate, "enter" | "leave">): void {
   const sqlite = loadable("node:sqlite");
   wrap(sqlite?.DatabaseSync?.prototype, ["exec", "prepare"]);
   wrap(sqlite?.StatementSync?.prototype, ["run", "get", "all"]);
+  // Last: see `isWhole`.
+  watchReads(runtime, "env", gate);
 }
 
 /** A module of Node, which may be loaded by that; undefined where it could not be. */

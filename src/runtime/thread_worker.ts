@@ -10,7 +10,7 @@ import { now } from "../wire/now.ts";
 import type { DeathData, FromWorker, ToWorker, WorkerSetup } from "../wire/protocol.ts";
 import type { Seat } from "../worker/seat.ts";
 import { TaskRunner } from "../worker/task_runner.ts";
-import { BUILTINS, loadBuiltin } from "./builtins.ts";
+import { BUILTINS, loadBuiltin, noteGlobals } from "./builtins.ts";
 import { Gate } from "./gate.ts";
 import { host, need } from "./host.ts";
 import { loadKinds } from "./kinds.ts";
@@ -157,6 +157,7 @@ function leave(): void {
 thread.onLeave(leave);
 thread.onUncaught(die);
 thread.furnish(isolation, setup);
+noteGlobals();
 
 const seat = isolation === "process" || memory === undefined ? new MessageSeat() : new ThreadSeat(memory);
 const runner = new TaskRunner(seat, setup.memoryLimit, setup.maxMemoryBeforeRecycle);

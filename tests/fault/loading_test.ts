@@ -228,16 +228,32 @@ const TAKEN_AWAY = `
   Object.prototype.get = Object.prototype.set = () => {};
   export default () => hasOwn(stopPoint(), "get");`;
 
-Deno.test({
-  name: "a module that takes globals away costs no worker that is still being prepared to be stopped",
-  ignore: !isAtLeast([2, 9, 4]),
-  async fn() {
-    // Its first worker is ready before that.
-    await withPool({ size: 1, spares: 0, isolation: "thread", bridge: false }, async (mp) => {
-      const task = new InfoTask(inline(TAKEN_AWAY), 20_000);
-      await until(async () => await mp.run(task) as boolean, 20_000, "it is prepared");
-      const { spawned, idleDeaths } = await mp.stats();
-      assertEquals({ spawned, idleDeaths }, { spawned: 1, idleDeaths: 0 });
-    });
-  },
-});
+/** The environment too, of which the built-ins read what Node's options are. Tells likewise. */
+const takenEnvironment = (how: string) => `
+  const { readTextFileSync } = Deno;
+  ${how};
+  export default () => Deno.readTextFileSync !== readTextFileSync;`;
+
+const SANDBOXES = {
+  "takes globals away": TAKEN_AWAY,
+  "deletes Deno.env": takenEnvironment("delete Deno.env"),
+  "empties Deno.env": takenEnvironment("Deno.env = undefined"),
+  "deletes Deno.env.get": takenEnvironment("delete Deno.env.get"),
+  "has Deno.env.get throw": takenEnvironment("Deno.env.get = () => { throw new Error('broken'); }"),
+};
+
+for (const [what, source] of Object.entries(SANDBOXES)) {
+  Deno.test({
+    name: `a module that ${what} costs no worker that is still being prepared to be stopped`,
+    ignore: !isAtLeast([2, 9, 4]),
+    async fn() {
+      // Its first worker is ready before that.
+      await withPool({ size: 1, spares: 0, isolation: "thread", bridge: false }, async (mp) => {
+        const task = new InfoTask(inline(source), 20_000);
+        await until(async () => await mp.run(task) as boolean, 20_000, "it is prepared");
+        const { spawned, idleDeaths } = await mp.stats();
+        assertEquals({ spawned, idleDeaths }, { spawned: 1, idleDeaths: 0 });
+      });
+    },
+  });
+}
