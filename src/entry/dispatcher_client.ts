@@ -13,6 +13,7 @@ import { startsBlock } from "../runtime/host.ts";
 import { onNothingLeft } from "../runtime/nothing_left.ts";
 import { ModuleNumbers } from "./module_numbers.ts";
 import { type OwnThread, startOwnThread } from "../runtime/own_thread.ts";
+import { placesOf } from "../runtime/web.ts";
 import { Inbox, type Message, type OnValue } from "./inbox.ts";
 import type { CheckedPushOptions } from "./read_options.ts";
 import {
@@ -146,7 +147,8 @@ export class DispatcherClient implements PoolClient {
       // All in one turn: an entry that blocks from now on has a whole pool. What is needed first is started first.
       this.#bridge?.start(setup, (death) => this.#bridgeGone(death));
       this.#keeper = startsBlock ? startOwnThread("nursery", name, died) : dispatcher;
-      this.#keeper.postMessage({ type: "serve", port: port1 } satisfies ToNurseryThread, [port1]);
+      const places = placesOf(["thread_worker"]);
+      this.#keeper.postMessage({ type: "serve", port: port1, places } satisfies ToNurseryThread, [port1]);
     } catch (error) {
       // Nobody has it, to end what was started.
       this.#ended = true;

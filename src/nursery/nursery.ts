@@ -9,6 +9,7 @@ import type { FromNursery, ToNursery, ToNurseryThread } from "../wire/protocol.t
 import { listen } from "../runtime/listen.ts";
 import type { WorkerHandle } from "../runtime/port.ts";
 import { printed, startThread } from "../runtime/thread.ts";
+import { knowPlaces } from "../runtime/web.ts";
 import { within } from "../util/within.ts";
 
 type Spawn = ToNursery & { type: "spawn" };
@@ -29,6 +30,7 @@ export function createNursery(ended: () => void): (message: ToNurseryThread) => 
   let end = (): Promise<void> => Promise.resolve();
   return async (message) => {
     if (message.type === "serve") {
+      knowPlaces(message.places);
       end = serve(message.port);
       return;
     }

@@ -7,13 +7,14 @@
  * a pool are started by its nursery, since nothing of what they need may wait for the entry; this one is there until
  * the first of those is ready.
  *
- * On Node and Bun it is started while the thread that starts all others is: two threads one after the other are what the
+ * Elsewhere it is started while the thread that starts all others is: two threads one after the other are what the
  * first task would wait for.
  *
  * @module
  */
 import type { BridgeData, DeathData, WorkerSetup, WorkerSpec } from "../wire/protocol.ts";
-import { host, need, startsBlock } from "./host.ts";
+import { host, need, sharesMemory } from "./host.ts";
+import { newLock } from "./lock.ts";
 import { createMemory } from "./shared.ts";
 import { startThread } from "./thread.ts";
 import { isAtLeast } from "./version.ts";
@@ -26,7 +27,7 @@ let quickestMs: number | undefined;
 
 /** Whether a worker that is started here is ready long before one that a nursery starts. */
 export function isBridgeOfUse(): boolean {
-  if (host !== "deno") return !startsBlock;
+  if (host !== "deno") return true;
   // A Web Worker of Deno says that it is the main thread, too (seen up to 2.9.6).
   if (!need("node:worker_threads").isMainThread || "WorkerGlobalScope" in globalThis) return false;
   return quickestMs === undefined ? isAtLeast([2, 9, 1]) : quickestMs >= SLEEP_MS;
@@ -48,13 +49,17 @@ export class Bridge {
     const { port1, port2 } = host === "deno"
       ? new (need("node:worker_threads").MessageChannel)()
       : new MessageChannel();
-    this.data = { port: port1 as unknown as MessagePort, memory: createMemory() };
+    this.data = {
+      port: port1 as unknown as MessagePort,
+      memory: sharesMemory ? createMemory() : undefined,
+      lock: newLock(),
+    };
     this.#port = port2 as unknown as MessagePort;
   }
 
   /** Starts the worker, which keeps this thread for some 30 ms. */
   start(setup: WorkerSetup, gone: (death: DeathData) => void): void {
-    const spec: WorkerSpec = { isolation: "thread", setup, hurried: true };
+    const spec: WorkerSpec = { isolation: "thread", setup, hurried: true, lock: this.data.lock };
     const { kill, letGo } = startThread(spec, this.#port, this.data.memory, {
       gone: (death) => {
         this.#kill = undefined;

@@ -98,7 +98,7 @@ export const killGrace: number = host === "deno" ? 300 : 0;
  * Whether a thread that starts workers is kept by that for so long that no other work should wait for it. Node and Bun take
  * less than a millisecond, and leave nothing to the main thread.
  */
-export const startsBlock: boolean = host === "deno" || host === "browser";
+export const startsBlock: boolean = host === "deno";
 
 /**
  * Whether a worker that is started sleeps for most of that time, and its core is free for others: on Deno, where another

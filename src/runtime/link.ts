@@ -40,15 +40,16 @@ abstract class PortLink implements WorkerLink {
   readonly #port: NodePort;
   readonly #events: WorkerEvents;
   /** In a browser the only sign that a worker has ended is that it holds its lock no more. */
-  readonly lock: string | undefined = newLock();
+  readonly lock: string | undefined;
   tellsEnd = host !== "browser";
   readonly #clock = new RemoteClock();
   readonly #createdAt = now();
   /** When the tasks that it holds were offered, by the last bits of their numbers. */
   readonly #offeredAt = new Float64Array(SLOTS);
 
-  constructor(port: NodePort, events: WorkerEvents) {
+  constructor(port: NodePort, events: WorkerEvents, lock: string | undefined) {
     this.#port = port;
+    this.lock = lock;
     listen<FromWorker>(port, (message) => events.message(message));
     if (host !== "browser") onClose(port, () => events.gone());
     this.#events = events;
@@ -92,8 +93,8 @@ class ThreadLink extends PortLink {
   readonly leaving = false;
   readonly #seat: SharedSeat;
 
-  constructor(port: NodePort, memory: SharedArrayBuffer, events: WorkerEvents) {
-    super(port, events);
+  constructor(port: NodePort, memory: SharedArrayBuffer, events: WorkerEvents, lock: string | undefined) {
+    super(port, events, lock);
     this.#seat = new SharedSeat(memory);
   }
 
@@ -172,26 +173,36 @@ function onClose(port: NodePort, gone: () => void): void {
   else (port as unknown as MessagePort).addEventListener("close", gone);
 }
 
+function linkOver(
+  port: NodePort,
+  memory: SharedArrayBuffer | undefined,
+  events: WorkerEvents,
+  lock: string | undefined,
+): WorkerLink {
+  return memory === undefined
+    ? new ProcessLink(port, events, lock)
+    : new ThreadLink(port, memory, events, lock);
+}
+
 /** The dispatcher's end of a new worker, and the port that the worker is to have. */
 export function createLink(
   isolation: "thread" | "process",
   events: WorkerEvents,
 ): { link: WorkerLink; port: MessagePort } {
   const { port1, port2 } = new Channel();
-  const link = isolation === "thread" && sharesMemory
-    ? new ThreadLink(port1, createMemory(), events)
-    : new ProcessLink(port1, events);
+  const memory = isolation === "thread" && sharesMemory ? createMemory() : undefined;
+  const link = linkOver(port1, memory, events, newLock());
   return { link, port: port2 as unknown as MessagePort };
 }
 
 /** The dispatcher's end of the worker that the entry has started. */
-export function adoptLink({ port, memory }: BridgeData, events: WorkerEvents): WorkerLink {
-  if (host !== "deno") return new ThreadLink(port as unknown as NodePort, memory, events);
+export function adoptLink({ port, memory, lock }: BridgeData, events: WorkerEvents): WorkerLink {
+  if (host !== "deno") return linkOver(port as unknown as NodePort, memory, events, lock);
   // A port that came with a message of the web does not tell when its other end is gone; received by way of
   // `node:worker_threads` it does (seen up to Deno 2.9.6).
   const { port1, port2 } = new Channel();
   port2.postMessage(port, [port as never]);
   const { message } = need("node:worker_threads").receiveMessageOnPort(port1) as { message: NodePort };
   port1.close();
-  return new ThreadLink(message, memory, events);
+  return linkOver(message, memory, events, lock);
 }

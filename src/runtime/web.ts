@@ -91,7 +91,22 @@ function trusted(url: URL | string): URL | string {
 /** URLs of code that is in this program: one each, for as long as it runs. */
 const blobs = new Map<string, string>();
 
+/** Where modules are that are part of this program, for a thread of which they are not; undefined where there are none. */
+export function placesOf(files: readonly string[]): Record<string, string> | undefined {
+  const own = files.filter((file) => sources[file] !== undefined);
+  return own.length === 0
+    ? undefined
+    : Object.fromEntries(own.map((file) => [file, blobOf(file, sources[file]!)]));
+}
+
+/** Takes over where another thread has them. */
+export function knowPlaces(places: Record<string, string> | undefined): void {
+  for (const [file, url] of Object.entries(places ?? {})) blobs.set(file, url);
+}
+
 function urlOf(file: string): URL | string {
+  const known = blobs.get(file);
+  if (known !== undefined) return known;
   const code = sources[file];
   if (code !== undefined) return blobOf(file, code);
   const url = sibling(`./${file}`, import.meta.url);

@@ -155,7 +155,10 @@ export interface DispatcherOptions extends Sizes {
 /** The dispatcher's end of the worker that the entry has started. */
 export interface BridgeData {
   port: MessagePort;
-  memory: SharedArrayBuffer;
+  /** What it shares with the dispatcher, where it can. */
+  memory: SharedArrayBuffer | undefined;
+  /** The name of the lock that it is to hold, where that is how its end is noticed. */
+  lock: string | undefined;
 }
 
 /** From the entry to the dispatcher. A bare buffer, the most frequent message by far: records of tasks. */
@@ -271,7 +274,14 @@ export type ToEntry =
   | { type: "closed"; stats: StatsData };
 
 /** From the entry to the nursery's thread: whose orders it takes, and that all workers are to end. */
-export type ToNurseryThread = { type: "serve"; port: MessagePort } | { type: "end" };
+export type ToNurseryThread =
+  | {
+    type: "serve";
+    port: MessagePort;
+    /** Where a module is that is part of the program: see `web.ts`. */
+    places?: Record<string, string> | undefined;
+  }
+  | { type: "end" };
 
 /** From the nursery's thread to the entry: none is left that is to end before this thread does. */
 export type FromNurseryThread = { type: "ended" };

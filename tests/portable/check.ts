@@ -211,7 +211,7 @@ const lives: Case[] = [
     "an error of the pool's own tells of its task, and nothing of the pool's inside",
     async (mp, task) => {
       for (
-        const [status, each] of [["timed-out", task("never", LIMIT)], ["failed", task("missing")]] as const
+        const [status, each] of [["timed-out", task("pending", LIMIT)], ["failed", task("missing")]] as const
       ) {
         const outcome = await mp.push(each);
         equal(outcome.status, status);
