@@ -8,7 +8,7 @@
  * @module
  */
 import { Cell } from "../runtime/cell.ts";
-import type { Claimed } from "../runtime/claims.ts";
+import type { Begun, Claimed } from "../runtime/claims.ts";
 import { mayHaveFiles } from "../runtime/module_graph.ts";
 import { describeError } from "../wire/error_data.ts";
 import type {
@@ -22,7 +22,7 @@ import type {
 import { BatchHead, OutcomeRecord, TaskRecord } from "../wire/records.ts";
 import { CellRecord } from "./cell_record.ts";
 import { fateOf, neverRan } from "./lost_task.ts";
-import { type OpenTask, openTask, OpenTasks, type Sent } from "./open_tasks.ts";
+import { type OpenTask, openTask, OpenTasks, ranSoOften, type Sent } from "./open_tasks.ts";
 import { Specifiers } from "./specifiers.ts";
 import { Surveys } from "./surveys.ts";
 
@@ -294,10 +294,10 @@ export class Cells {
   }
 
   /** Its cell has died. */
-  #lost(task: OpenTask, death: DeathData, begunAt: number | undefined): void {
+  #lost(task: OpenTask, death: DeathData, begun: Begun | undefined): void {
     const { id } = task;
     const cancelled = { always: this.#cancelled.has(id), waiting: id <= this.#cancelledUpTo };
-    const fate = fateOf(task, death, begunAt, cancelled);
+    const fate = fateOf(task, death, begun, cancelled);
     if ("outcome" in fate) return this.#settle(fate.outcome);
     if (fate.after === 0) return this.#send(again(task, fate.attempts));
     this.#open.delete(id);
@@ -338,6 +338,8 @@ export class Cells {
       case "zombie":
         this.#leave(from);
         return this.#keepSpare();
+      case "again":
+        return this.#open.ran(message.id, message.attempts);
       case "outcome":
         return this.#hearOutcomes(from, [message.outcome]);
       case "outcomes":
@@ -397,6 +399,6 @@ export class Cells {
 
 /** The task, as one that was run so often in all. */
 function again(task: OpenTask, attempts: number): OpenTask {
-  const { id, data } = task;
-  return data === undefined ? task : { ...task, data: { ...data, origin: { id, attempts } } };
+  const { data } = task;
+  return data === undefined ? task : { ...task, data: { ...data, origin: ranSoOften(data, attempts) } };
 }

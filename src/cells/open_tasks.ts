@@ -1,4 +1,4 @@
-import type { TaskData } from "../wire/protocol.ts";
+import type { TaskData, TaskOrigin } from "../wire/protocol.ts";
 import { BatchHead, TaskRecord } from "../wire/records.ts";
 import type { CellRecord } from "./cell_record.ts";
 
@@ -45,6 +45,12 @@ export class OpenTasks {
 
   get(id: number): Sent | undefined {
     return this.#pages.get(pageOf(id))?.sent[id % PAGE];
+  }
+
+  /** The task was run so often by now, in all. Those that can be tried again have data of their own. */
+  ran(id: number, attempts: number): void {
+    const data = this.get(id)?.data;
+    if (data !== undefined) data.origin = ranSoOften(data, attempts);
   }
 
   /** Removes it; false if there is none. */
@@ -106,6 +112,11 @@ function modulesOf({ words, data }: Sent): number[] {
     modules.push(TaskRecord.module(words!, at));
   }
   return modules;
+}
+
+/** What it is told of itself then. */
+export function ranSoOften({ id, origin }: TaskData, attempts: number): TaskOrigin {
+  return { id: origin?.id ?? id, attempts };
 }
 
 /** The task, out of what it was sent with. */

@@ -123,6 +123,11 @@ export class Dispatcher {
     }
   }
 
+  /** Whether outcomes leave more slowly than they come: nothing more is begun meanwhile. */
+  hold(on: boolean): void {
+    this.#tell({ type: "hold", on });
+  }
+
   #start(
     version: number,
     options: DispatcherOptions,
@@ -216,6 +221,9 @@ export class Dispatcher {
       case "settle":
         return this.#settle(command);
       case "ran":
+        if (this.#options!.cell) {
+          this.#entry.post({ type: "again", id: command.task.id, attempts: command.task.attempts });
+        }
         return this.#outbox.began(command.task, command.worker, command.task.attempts, command.startedAt);
       case "offer":
         return workers.offer(command.worker, command.tasks, command.modules);

@@ -107,6 +107,7 @@ export class PoolWorker {
         {
           type: "run-one",
           seq,
+          task: task.id,
           id,
           attempt,
           slot: task.slot,

@@ -37,7 +37,10 @@ import { checkTransfer } from "../transfer.ts";
 const MAX_BATCH = 256;
 
 /** What the pool itself is told. */
-export type MessageToPool = Exclude<Message, { type: "outcome" | "told" | "kill-bridge" | "zombie" }>;
+export type MessageToPool = Exclude<
+  Message,
+  { type: "outcome" | "told" | "kill-bridge" | "zombie" | "again" }
+>;
 
 /** Who hears of what comes from the dispatcher. */
 export interface DispatcherEvents {
@@ -333,6 +336,7 @@ export class DispatcherClient implements PoolClient {
         this.#told.resolve();
         return false;
       case "zombie":
+      case "again":
         return false;
       case "kill-bridge":
         void this.#killBridge();

@@ -13,6 +13,9 @@ const main = parent<{ path: string; nursery: MessagePort }, "connected" | "lost"
 
 main.listen(async ({ path, nursery }) => {
   const dispatcher = new Dispatcher({ post: (message) => frames.post(message) });
+  // What could not be told dies with the cell: no more is to be lost than is known to have begun (see `claims.ts`). Not at
+  // once: the dispatcher is in the middle of telling something.
+  const backlog = (long: boolean) => queueMicrotask(() => dispatcher.hold(long));
   const socket = await Deno.connect({ transport: "unix", path });
   main.postMessage("connected");
   const frames = new Frames<ToDispatcher, ToEntry>(socket, (message) => {
@@ -21,7 +24,7 @@ main.listen(async ({ path, nursery }) => {
       if (message.type === "resize") main.postMessage(message.sizes.size);
     }
     dispatcher.receive(message);
-  });
+  }, backlog);
   await frames.ended;
   main.postMessage("lost");
 });

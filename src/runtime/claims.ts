@@ -14,13 +14,22 @@ import { host, need } from "./host.ts";
 
 /** How many of the last tasks of a worker are known: those whose outcomes may not have left the cell. */
 const KEPT = 1 << 12;
-const BYTES = 16;
+/** The task's id, which attempt it is, and when it was begun. */
+const NUMBERS = 3;
+const BYTES = 8 * NUMBERS;
 /** How many tasks are written down at once at most, and how long as many may have taken before, in milliseconds. */
 const BLOCK = 8;
 const QUICK_MS = 0.1;
 
-/** When a task was begun, by its id, in milliseconds since the epoch. */
-export type Claimed = ReadonlyMap<number, number>;
+/** A run that was begun. */
+export interface Begun {
+  readonly attempt: number;
+  /** In milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** The last run that was begun of each task, by its id. */
+export type Claimed = ReadonlyMap<number, Begun>;
 
 // Also for workers, which are in cells on Deno only: taken before a task can patch it.
 const fs = host === "deno" ? need("node:fs") : undefined;
@@ -28,7 +37,8 @@ const write = fs?.writeSync;
 
 /** A task that a worker is to run. */
 interface Noted {
-  readonly id: number;
+  readonly task: number;
+  readonly attempt: number;
   noted: boolean;
   readonly next: Noted | undefined;
 }
@@ -57,8 +67,9 @@ export class Claims {
     let length = 0;
     for (let next: Noted | undefined = task; next !== undefined && length < most; next = next.next) {
       next.noted = true;
-      this.#numbers[2 * length] = next.id;
-      this.#numbers[2 * length + 1] = at;
+      this.#numbers[NUMBERS * length] = next.task;
+      this.#numbers[NUMBERS * length + 1] = next.attempt;
+      this.#numbers[NUMBERS * length + 2] = at;
       // The next block begins with the region.
       if (place + ++length === KEPT) break;
     }
@@ -80,7 +91,10 @@ export function readClaims(file: number): Claimed {
     at += count;
   }
   const numbers = new Float64Array(bytes.buffer);
-  const claimed = new Map<number, number>();
-  for (let i = 0; i < numbers.length; i += 2) claimed.set(numbers[i]!, numbers[i + 1]!);
+  const claimed = new Map<number, Begun>();
+  for (let i = 0; i < numbers.length; i += NUMBERS) {
+    const [task, attempt, at] = [numbers[i]!, numbers[i + 1]!, numbers[i + 2]!];
+    if (attempt > (claimed.get(task)?.attempt ?? 0)) claimed.set(task, { attempt, at });
+  }
   return claimed;
 }

@@ -14,23 +14,40 @@ const MESSAGE = 1;
 const CHUNK = 1 << 16;
 /** Frames that are smaller are written together. */
 const SMALL = 1 << 14;
+/** So many bytes of records, or as many other messages as would be, are a backlog. */
+const BACKLOG = 1 << 16;
+/** A record has at least so many bytes. */
+const RECORD = 40;
 
 /** A message that is records, or anything that can be cloned. */
 type Framed = ArrayBuffer | object;
+
+interface Part {
+  readonly bytes: Uint8Array;
+  /** What it counts for in the backlog: about as much as the records that it holds. */
+  readonly weight: number;
+}
 
 /** One end of the socket. */
 export class Frames<In extends Framed, Out extends Framed> {
   readonly #socket: Deno.UnixConn;
   readonly #take: (message: In) => void;
-  #waiting: Uint8Array[] = [];
+  readonly #backlog: ((long: boolean) => void) | undefined;
+  #waiting: Part[] = [];
+  /** How many of them have been written. */
+  #first = 0;
+  #weight = 0;
+  #long = false;
   #writing = false;
   #closed = false;
   /** Resolves when the other end is closed, and all that it has said was taken in. */
   readonly ended: Promise<void>;
 
-  constructor(socket: Deno.UnixConn, take: (message: In) => void) {
+  /** @param backlog Told when messages wait because the other end takes them in more slowly than they come, and when no more. */
+  constructor(socket: Deno.UnixConn, take: (message: In) => void, backlog?: (long: boolean) => void) {
     this.#socket = socket;
     this.#take = take;
+    this.#backlog = backlog;
     this.ended = this.#read();
   }
 
@@ -47,12 +64,20 @@ export class Frames<In extends Framed, Out extends Framed> {
     const words = new Uint32Array(head.buffer);
     words[0] = bytes.length;
     words[1] = records ? RECORDS : MESSAGE;
-    this.#waiting.push(head, bytes);
+    const weight = records ? bytes.length : RECORD;
+    this.#waiting.push({ bytes: head, weight: 0 }, { bytes, weight });
+    this.#weight += weight;
     if (!this.#writing) void this.#write();
+    if (this.#weight > BACKLOG) this.#tell(true);
+  }
+
+  #tell(long: boolean): void {
+    if (this.#long === long) return;
+    this.#long = long;
+    this.#backlog?.(long);
   }
 
   close(): void {
-    if (this.#closed) return;
     this.#closed = true;
     try {
       this.#socket.close();
@@ -64,9 +89,10 @@ export class Frames<In extends Framed, Out extends Framed> {
   async #write(): Promise<void> {
     this.#writing = true;
     try {
-      while (this.#waiting.length > 0 && !this.#closed) {
+      while (this.#first < this.#waiting.length && !this.#closed) {
         const bytes = this.#next();
         for (let at = 0; at < bytes.length;) at += await this.#socket.write(bytes.subarray(at));
+        if (this.#weight <= BACKLOG / 2) this.#tell(false);
       }
     } catch {
       // The other end is gone, as its reader will tell.
@@ -78,19 +104,27 @@ export class Frames<In extends Framed, Out extends Framed> {
   /** What is to be written next: small frames together. */
   #next(): Uint8Array {
     const waiting = this.#waiting;
-    let count = 0;
+    const first = this.#first;
+    let end = first;
     let size = 0;
-    while (count < waiting.length && (count === 0 || size + waiting[count]!.length <= SMALL)) {
-      size += waiting[count++]!.length;
+    while (end < waiting.length && (end === first || size + waiting[end]!.bytes.length <= SMALL)) {
+      this.#weight -= waiting[end]!.weight;
+      size += waiting[end++]!.bytes.length;
     }
-    if (count === 1) return waiting.shift()!;
+    const parts = waiting.slice(first, end);
+    this.#first = end;
+    // To move the rest up takes as long as it is: not each time.
+    if (2 * end >= waiting.length) {
+      this.#waiting = waiting.slice(end);
+      this.#first = 0;
+    }
+    if (parts.length === 1) return parts[0]!.bytes;
     const bytes = new Uint8Array(size);
     let at = 0;
-    for (let i = 0; i < count; i++) {
-      bytes.set(waiting[i]!, at);
-      at += waiting[i]!.length;
+    for (const part of parts) {
+      bytes.set(part.bytes, at);
+      at += part.bytes.length;
     }
-    waiting.splice(0, count);
     return bytes;
   }
 

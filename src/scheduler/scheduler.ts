@@ -55,6 +55,8 @@ export class Scheduler<T extends Task, R extends Result> {
   readonly #assignment: Assignment<T, R>;
   readonly #runs: Runs<T, R>;
   readonly #ends: TaskEnds<T, R>;
+  /** Nothing is handed out. */
+  #held = false;
 
   constructor(options: SchedulerOptions) {
     // A copy that all share: sizes may change.
@@ -170,6 +172,9 @@ export class Scheduler<T extends Task, R extends Result> {
       case "resize":
         this.#staff.resize(event.sizes, now);
         break;
+      case "hold":
+        this.#held = event.on;
+        break;
       case "tick":
         this.#tick(now);
         break;
@@ -183,8 +188,10 @@ export class Scheduler<T extends Task, R extends Result> {
     if (this.#staff.departures.closing) {
       this.#staff.departures.finishClosing(now);
     } else {
-      this.#assignment.assign(now);
-      this.#assignment.makeRoom(now);
+      if (!this.#held) {
+        this.#assignment.assign(now);
+        this.#assignment.makeRoom(now);
+      }
       this.#staff.meet(this.#assignment.demand(), now);
     }
     return this.#orders.take();

@@ -149,6 +149,8 @@ export type Event<T extends Task, R extends Result> =
   /** One is, since it takes too much memory. */
   | { type: "full"; worker: number }
   | { type: "resize"; sizes: Sizes }
+  /** Whether nothing more is to be handed out for now. */
+  | { type: "hold"; on: boolean }
   | { type: "tick" }
   | { type: "stop" }
   | { type: "terminate" };

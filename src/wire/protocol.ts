@@ -256,6 +256,8 @@ export type ToEntry =
   | { type: "kill-bridge" }
   /** Of a cell: a thread in it does not end. */
   | { type: "zombie" }
+  /** Of a cell: a run of the task is over, so many in all, and another is to follow. */
+  | { type: "again"; id: number; attempts: number }
   /** The pool cannot start, or cannot go on. */
   | { type: "broken"; error: ErrorData; message: string }
   | { type: "outcome"; outcome: OutcomeData }
@@ -353,6 +355,9 @@ export interface ModuleData {
 export interface RunOne {
   type: "run-one";
   seq: number;
+  /** Its id in this pool. */
+  task: number;
+  /** The id that it is told. */
   id: number;
   attempt: number;
   slot: number;

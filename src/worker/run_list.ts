@@ -2,6 +2,8 @@ import type { RunId } from "./running_task.ts";
 
 /** A task to run. */
 export interface Run extends RunId {
+  /** Its id in the pool that runs it; that which it is told may be of the pool that it was pushed to. */
+  readonly task: number;
   readonly module: number;
   /** Undefined for a task that only loads its module. */
   readonly args: unknown[] | undefined;

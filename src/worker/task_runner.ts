@@ -166,10 +166,10 @@ export class TaskRunner {
         delete this.#modules[message.module];
         return false;
       case "run-one": {
-        const { seq, id, attempt, slot, module, sealed, inner } = message;
+        const { seq, task, id, attempt, slot, module, sealed, inner } = message;
         const args = sealed === undefined ? message.args : open(sealed) as unknown[];
         if (args !== undefined) restoreInnerErrors(args, inner);
-        this.#runs.append({ seq, id, attempt, slot, module, args, noted: false, next: undefined });
+        this.#runs.append({ seq, task, id, attempt, slot, module, args, noted: false, next: undefined });
         return true;
       }
       case "abort":
@@ -198,6 +198,7 @@ export class TaskRunner {
       const args = decode(buffer) as unknown[];
       this.#runs.append({
         seq: RunRecord.seq(words, at),
+        task: RunRecord.id(words, at),
         id: RunRecord.id(words, at),
         attempt: RunRecord.attempt(words, at),
         slot: RunRecord.slot(words, at),

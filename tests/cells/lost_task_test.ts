@@ -1,6 +1,7 @@
 /** What becomes of a task whose cell has died. */
 import { assert, assertEquals } from "@std/assert";
 import { type Fate, fateOf } from "../../src/cells/lost_task.ts";
+import type { Begun } from "../../src/runtime/claims.ts";
 import type { DeathData, RetryData, TaskData } from "../../src/wire/protocol.ts";
 
 const DEATH: DeathData = { reason: "signal", exitCode: null, message: "was killed" };
@@ -14,7 +15,7 @@ const RETRY: RetryData = {
   on: ["crashed"],
 };
 
-function lost(begunAt?: number, more: Partial<TaskData> = {}, cancelled = NO): Fate {
+function lost(begun?: Begun, more: Partial<TaskData> = {}, cancelled = NO): Fate {
   const pushedAt = 1_000;
   const data = { id: 5, module: 1, timeout: 10, args: [], transfer: [], priority: 0, softTimeout: undefined };
   const task = {
@@ -24,9 +25,10 @@ function lost(begunAt?: number, more: Partial<TaskData> = {}, cancelled = NO): F
     record: undefined,
     data: { ...data, retry: undefined, ...more },
   };
-  return fateOf(task, DEATH, begunAt, cancelled);
+  return fateOf(task, DEATH, begun, cancelled);
 }
 
+const run = (attempt: number): Begun => ({ attempt, at: 1_500 });
 const statusOf = (fate: Fate) => "outcome" in fate ? fate.outcome.status : fate;
 
 Deno.test("one that was not begun goes on at once, with the attempts that it had", () => {
@@ -34,8 +36,12 @@ Deno.test("one that was not begun goes on at once, with the attempts that it had
   assertEquals(lost(undefined, { origin: { id: 5, attempts: 2 }, retry: RETRY }), { attempts: 2, after: 0 });
 });
 
+Deno.test("one that was waiting for its next attempt goes on with that", () => {
+  assertEquals(lost(run(2), { origin: { id: 5, attempts: 2 }, retry: RETRY }), { attempts: 2, after: 0 });
+});
+
 Deno.test("one that was begun has crashed, with the times of its run", () => {
-  const fate = lost(1_500);
+  const fate = lost(run(1));
   assert("outcome" in fate);
   const { status, attempts, waitedMs, death } = fate.outcome;
   assertEquals({ status, attempts, waitedMs, death }, {
@@ -47,16 +53,16 @@ Deno.test("one that was begun has crashed, with the times of its run", () => {
 });
 
 Deno.test("one that was begun is run again where its retry says so, until it was run often enough", () => {
-  assertEquals(lost(1_500, { retry: RETRY }), { attempts: 1, after: 100 });
-  assertEquals(lost(1_500, { retry: RETRY, origin: { id: 5, attempts: 1 } }), { attempts: 2, after: 200 });
-  assertEquals(statusOf(lost(1_500, { retry: RETRY, origin: { id: 5, attempts: 2 } })), "crashed");
-  assertEquals(statusOf(lost(1_500, { retry: { ...RETRY, on: ["failed"] } })), "crashed");
+  assertEquals(lost(run(1), { retry: RETRY }), { attempts: 1, after: 100 });
+  assertEquals(lost(run(2), { retry: RETRY, origin: { id: 5, attempts: 1 } }), { attempts: 2, after: 200 });
+  assertEquals(statusOf(lost(run(3), { retry: RETRY, origin: { id: 5, attempts: 2 } })), "crashed");
+  assertEquals(statusOf(lost(run(1), { retry: { ...RETRY, on: ["failed"] } })), "crashed");
 });
 
 Deno.test("one that is to be cancelled is, unless only what waits is and it had been begun", () => {
   const [always, waiting] = [{ always: true, waiting: false }, { always: false, waiting: true }];
   assertEquals(statusOf(lost(undefined, {}, always)), "cancelled");
-  assertEquals(statusOf(lost(1_500, { retry: RETRY }, always)), "cancelled");
+  assertEquals(statusOf(lost(run(1), { retry: RETRY }, always)), "cancelled");
   assertEquals(statusOf(lost(undefined, {}, waiting)), "cancelled");
-  assertEquals(statusOf(lost(1_500, {}, waiting)), "crashed");
+  assertEquals(statusOf(lost(run(1), {}, waiting)), "crashed");
 });

@@ -10,6 +10,8 @@ import {
 import * as stubborn from "../fixtures/stubborn.ts";
 import { children, fixture, inline, Load, sample, until, usage, withPool } from "../helpers.ts";
 
+const MOD = new URL("../../mod.ts", import.meta.url).href;
+const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 const LIMIT = 150;
 
 const cell = (options: MultiProcessOptions = {}): MultiProcessOptions => ({
@@ -156,6 +158,72 @@ Deno.test("no task of a cell runs twice", async () => {
   }
 });
 
+Deno.test({
+  name: "no task of a cell runs twice, though its program was suspended, and heard nothing, when it died",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const COUNT = 40_000;
+    const file = await Deno.makeTempFile();
+    const source = `const file = Deno.openSync(${JSON.stringify(file)}, { append: true });
+      const words = new Int32Array(1);
+      const bytes = new Uint8Array(words.buffer);
+      export function runnable(n) {
+        words[0] = n;
+        file.writeSync(bytes);
+      }`;
+    const program = `import { InfoTask, MultiProcess } from ${JSON.stringify(MOD)};
+      const mp = new MultiProcess({ size: 2, isolation: "cell", output: "ignore" });
+      await mp.start();
+      const module = ${JSON.stringify(inline(source))};
+      const outcomes = [];
+      for (let n = 0; n < ${COUNT}; n++) outcomes.push(mp.push(new InfoTask(module, 60_000, n)));
+      await outcomes[0];
+      console.log("running");
+      console.log(JSON.stringify((await Promise.all(outcomes)).map(({ status }) => status)));
+      await mp.stop();`;
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "--config", CONFIG, inline(program)],
+      stdout: "piped",
+    }).spawn();
+    let ended: Deno.CommandStatus | undefined;
+    const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    try {
+      let said = (await lines.read()).value!;
+      child.kill("SIGSTOP");
+      let [size, since] = [0, performance.now()];
+      await until(
+        () => {
+          const now = Deno.statSync(file).size;
+          if (now !== size) [size, since] = [now, performance.now()];
+          return performance.now() - since > 400;
+        },
+        30_000,
+        "the cell does no more",
+      );
+      Deno.kill(children(child.pid)[0]!, "SIGKILL");
+      child.kill("SIGCONT");
+      for (let part; !(part = await lines.read()).done;) said += part.value;
+      ended = await child.status;
+      const statuses: string[] = JSON.parse(said.slice("running\n".length));
+      const ran = new Uint8Array(COUNT);
+      for (const n of new Int32Array((await Deno.readFile(file)).buffer)) ran[n]!++;
+      for (const [n, status] of statuses.entries()) {
+        assert(
+          ran[n] === 1 || (status === "crashed" && ran[n] === 0),
+          `task ${n}, ${status}: ${ran[n]} times`,
+        );
+      }
+      const crashed = statuses.filter((status) => status === "crashed").length;
+      assert(crashed > 0 && crashed < 5_000, `${crashed} crashed`);
+    } finally {
+      await lines.cancel();
+      if (ended === undefined) child.kill("SIGKILL");
+      await child.status;
+      await Deno.remove(file);
+    }
+  },
+});
+
 Deno.test("a task that crashed with its cell is retried in the next, after the time that retry says", async () => {
   await withPool(cell({ size: 6 }), async (mp) => {
     const source = `export function runnable() {
@@ -171,6 +239,38 @@ Deno.test("a task that crashed with its cell is retried in the next, after the t
     const last = await mp.push(new InfoTask(inline(CRASHES.killed!), 60_000), often);
     assertEquals([last.status, last.attempts], ["crashed", 5]);
   });
+});
+
+Deno.test("attempts are counted in all cells together, and one that waits for the next is not lost with its cell", async () => {
+  const file = await Deno.makeTempFile();
+  const runs = () => Deno.readTextFile(file);
+  const module = (then: string) =>
+    inline(`export function runnable() {
+      Deno.writeTextFileSync(${JSON.stringify(file)}, String(this.attempt), { append: true });
+      ${then}
+    }`);
+  try {
+    await withPool(cell(), async (mp) => {
+      const retry = { maxAttempts: 2, minTimeout: 60_000, maxTimeout: 60_000, on: ["failed" as const] };
+      const failing = module("if (this.attempt === 1) throw new Error('once'); return this.attempt;");
+      const waiting = mp.push(new InfoTask(failing, 60_000), { retry });
+      await until(async () => await runs() === "1" && (await mp.stats()).running === 0, 10_000, "it waits");
+      await mp.push(new InfoTask(inline(CRASHES.killed!), 60_000));
+      const outcome = await waiting;
+      assert(outcome.status === "ok", outcome.status);
+      assertEquals([outcome.value, outcome.attempts, await runs()], [2, 2, "12"]);
+
+      await Deno.writeTextFile(file, "");
+      const killing = module(
+        "if (this.attempt === 2) Deno.kill(Deno.pid, 'SIGKILL'); throw new Error('again');",
+      );
+      const often = { maxAttempts: 3, minTimeout: 10, on: ["failed" as const, "crashed" as const] };
+      const last = await mp.push(new InfoTask(killing, 60_000), { retry: often });
+      assertEquals([last.status, last.attempts, await runs()], ["failed", 3, "123"]);
+    });
+  } finally {
+    await Deno.remove(file);
+  }
 });
 
 Deno.test("what is cancelled, asked and watched outlives the death of its cell", async () => {

@@ -53,6 +53,7 @@ async function loop(kind: string): Promise<{ kill(): unknown; gone: Promise<void
   link.post({
     type: "run-one",
     seq: 0,
+    task: 1,
     id: 1,
     attempt: 1,
     slot: 1,

@@ -1,12 +1,12 @@
 /** What a worker was about to run, in a file that outlives its process. */
 import { assert, assertEquals } from "@std/assert";
 import { closeSync, openSync } from "node:fs";
-import { readClaims } from "../../src/runtime/claims.ts";
+import { type Claimed, readClaims } from "../../src/runtime/claims.ts";
 
 const CLAIMS = new URL("../../src/runtime/claims.ts", import.meta.url).href;
 
 /** Runs the source in a process whose standard input is the file, and reads that. */
-async function claimed(source: string): Promise<ReadonlyMap<number, number>> {
+async function claimed(source: string): Promise<Claimed> {
   const { spawn } = await import("node:child_process");
   const path = await Deno.makeTempFile();
   const file = openSync(path, "w+");
@@ -15,7 +15,7 @@ async function claimed(source: string): Promise<ReadonlyMap<number, number>> {
     encodeURIComponent(`import { Claims } from "${CLAIMS}";
     const tasks = (from, count) => {
       let first;
-      for (let id = from + count - 1; id >= from; id--) first = { id, noted: false, next: first };
+      for (let task = from + count - 1; task >= from; task--) first = { task, attempt: 1, noted: false, next: first };
       return first;
     };
     ${source}`)
@@ -33,7 +33,7 @@ async function claimed(source: string): Promise<ReadonlyMap<number, number>> {
 
 Deno.test("a task is written down before it is begun, and none behind one that may take long", async () => {
   const seen = await claimed("new Claims(3).note(tasks(10, 5), 1_000);");
-  assertEquals([...seen].filter(([id]) => id > 0), [[10, 1_000]]);
+  assertEquals([...seen].filter(([id]) => id > 0), [[10, { attempt: 1, at: 1_000 }]]);
 });
 
 Deno.test("quick tasks are written down together, each once", async () => {
@@ -48,6 +48,15 @@ Deno.test("quick tasks are written down together, each once", async () => {
 
 Deno.test("of a worker that has run many the last are known", async () => {
   const seen = await claimed(`const claims = new Claims(1);
-    for (let id = 1; id <= 10_000; id++) claims.note({ id, noted: false, next: undefined }, id);`);
+    for (let task = 1; task <= 10_000; task++) {
+      claims.note({ task, attempt: 1, noted: false, next: undefined }, task);
+    }`);
   for (let id = 10_000; id > 6_000; id--) assert(seen.has(id), `${id}`);
+});
+
+Deno.test("of a task that was begun more than once the last time is known, whichever worker it was", async () => {
+  const seen = await claimed(`for (const [region, attempt] of [[0, 2], [1, 1], [2, 3]]) {
+      new Claims(region).note({ task: 7, attempt, noted: false, next: undefined }, 100 * attempt);
+    }`);
+  assertEquals(seen.get(7), { attempt: 3, at: 300 });
 });

@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { type FromWorker, RESULTS } from "../../src/wire/protocol.ts";
 import { RecordWriter, ResultRecord, RunRecord } from "../../src/wire/records.ts";
 import { RING_WORDS, SharedSeat, SLOTS } from "../../src/runtime/shared.ts";
+import type { Run } from "../../src/worker/run_list.ts";
 import type { Seat } from "../../src/worker/seat.ts";
 import { TaskRunner } from "../../src/worker/task_runner.ts";
 import { fixture, until } from "../helpers.ts";
@@ -11,9 +12,11 @@ import { fixture, until } from "../helpers.ts";
 async function seated(...exports: string[]) {
   const dispatcher = new SharedSeat();
   const told: (string | number[])[] = [];
+  const noted: number[][] = [];
   class FakeSeat extends SharedSeat implements Seat {
     readonly isolation = "thread";
     readonly measured = "thread";
+    readonly note = ({ task, attempt }: Run) => void noted.push([task, attempt]);
     post(message: FromWorker): void {
       told.push(message === RESULTS ? read() : message.type);
     }
@@ -61,7 +64,8 @@ async function seated(...exports: string[]) {
   deliver([{ seq: 0, args: [0] }]);
   await tells(1);
   assertEquals(told.splice(0), [[0]]);
-  return { told, dispatcher, deliver, read, tells };
+  assertEquals(noted.splice(0), [[100, 1]]);
+  return { runner, told, noted, dispatcher, deliver, read, tells };
 }
 
 Deno.test("a worker tells of its results when it has nothing more to do, once for all of them", async () => {
@@ -129,4 +133,13 @@ Deno.test("a worker says before all else that a module changed its globals, and 
   } finally {
     Array.isArray = isArray;
   }
+});
+
+Deno.test("a worker notes a run by the id of the pool that it is in, not by that which the task is told", async () => {
+  const { runner, noted, dispatcher, tells } = await seated("echo");
+  dispatcher.offer(1);
+  const run = { seq: 1, task: 7, id: 7_000, attempt: 3, slot: 1, module: 0, args: [0], inner: undefined };
+  runner.receive({ type: "run-one", ...run });
+  await tells(1);
+  assertEquals(noted, [[7, 3]]);
 });
