@@ -35,6 +35,7 @@ export interface Bench {
 const SIZE = 2;
 const MIB = 2 ** 20;
 const POOLS = [OURS, ...PEERS];
+const OUR_KINDS = [OURS, OURS_PROCESSES, OURS_CELLS];
 
 /** The number in the environment, so that a run can be made short while working on it. */
 function count(name: string, usual: number): number {
@@ -255,6 +256,44 @@ export const BENCHES: readonly Bench[] = [
       { key: "p99", title: "the same, p99, ms", better: "less", ratio: false, targets: [] },
     ],
   },
+  {
+    id: "m",
+    runs: ["push", "run"].map((by) => ({
+      measurement: "terminate",
+      params: { tasks: queued, by, size: SIZE },
+      suffix: by,
+    })),
+    contestants: OUR_KINDS,
+    bound: 60,
+    metrics: [
+      {
+        key: "mspush",
+        title: `terminate() while ${queued} pushed tasks wait, ms`,
+        better: "less",
+        targets: [atMost(1_000)],
+      },
+      { key: "msrun", title: "the same, by run, whose promises reject", better: "less", targets: [] },
+    ],
+  },
+  {
+    id: "n",
+    runs: one("worker_start", { workers: 8 }),
+    contestants: OUR_KINDS,
+    bound: 120,
+    metrics: [{
+      key: "cpu",
+      title: "CPU time of a worker's start, in a warm pool, ms",
+      better: "less",
+      targets: [],
+    }],
+  },
+  {
+    id: "o",
+    runs: [2, 8].map((size) => ({ measurement: "idle_memory", params: { size }, suffix: `${size}` })),
+    contestants: [...OUR_KINDS, ...PEERS],
+    bound: 120,
+    metrics: [2, 8].flatMap((size) => [idleMemory("rss", size), idleMemory("pss", size)]),
+  },
 ];
 
 function cpu(key: string, title: string, least: number): Metric {
@@ -276,4 +315,14 @@ function freshMetric(tasks: number): Metric {
 
 function blocked(key: string, title: string): Metric {
   return { key, title, better: "more", ratio: false, targets: [allOf(95)] };
+}
+
+function idleMemory(key: "rss" | "pss", size: number): Metric {
+  const what = key === "rss" ? "resident memory" : "the same, what processes share counted once";
+  return {
+    key: `${key}${size}`,
+    title: `an idle pool of ${size}: ${what}, MiB above the program`,
+    better: "less",
+    targets: [],
+  };
 }

@@ -41,6 +41,17 @@ export function threadTicks(pid) {
 }
 
 /**
+ * CPU time of a process, with that of threads that have ended, in ticks.
+ *
+ * @param {number} pid
+ * @returns {number}
+ */
+export function processTicks(pid) {
+  const stat = fields(`/proc/${pid}/stat`);
+  return stat === undefined ? 0 : Number(stat[11]) + Number(stat[12]);
+}
+
+/**
  * Whether there is still such a thread, or process where it is its own; not counting what has ended and is only
  * waiting to be noticed by its parent.
  *

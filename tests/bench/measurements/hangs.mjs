@@ -18,6 +18,13 @@ export function sleep(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** Until all workers are there, where the pool can tell, but no longer than so many milliseconds. */
+export async function rest(pool, bound) {
+  const since = now();
+  await sleep(20);
+  while (pool.rested !== undefined && !await pool.rested() && now() - since < bound) await sleep(10);
+}
+
 /** What a hang noted in its file; undefined if it never ran. */
 export function readNote(file) {
   try {

@@ -1,4 +1,4 @@
-import { end, goneAfter, leftRunning, noteFile, now, readNote, settledAt, sleep } from "./hangs.mjs";
+import { end, goneAfter, leftRunning, noteFile, now, readNote, rest, settledAt } from "./hangs.mjs";
 
 /**
  * Tasks that hang, one at a time, each with a quick one queued behind it, on one worker: when the outcome is there,
@@ -34,11 +34,4 @@ export async function measure(pool, { hangs, limit, bound, folder }) {
     figures.back.push(back - at);
   }
   return { ...figures, left: await leftRunning(), processes: await end(pool) };
-}
-
-/** Until all workers are there again. */
-async function rest(pool, bound) {
-  const since = now();
-  await sleep(20);
-  while (pool.rested !== undefined && !await pool.rested() && now() - since < bound) await sleep(10);
 }

@@ -37,6 +37,8 @@ export function poolOf({ InfoTask, MultiProcess }, options) {
       return transfer === undefined ? mp.run(work) : mp.run(work, { transfer });
     },
 
+    push: (name) => mp.push(task(name, LIMIT_MS)),
+
     runWithin: (limit, name, arg) => mp.run(task(name, limit, arg)),
 
     async rested() {
@@ -44,6 +46,13 @@ export function poolOf({ InfoTask, MultiProcess }, options) {
       // One spare is the default.
       return idle > size && stopping === 0;
     },
+
+    resize(workers) {
+      size = workers;
+      mp.resize(size);
+    },
+
+    terminate: () => mp.terminate(),
 
     stop: () => mp.stop(),
   };

@@ -21,10 +21,16 @@ export interface Pool {
   start(size: number, profile: Profile): Promise<unknown>;
   /** Runs a task of `work/`. The buffers are moved, not copied; `move` also moves the result. */
   run(name: string, arg?: unknown, transfer?: ArrayBuffer[]): Promise<unknown>;
+  /** Runs a task of `work/`, and resolves whatever becomes of it. */
+  push?(name: string): Promise<unknown>;
   /** Runs a task that is to be stopped after so many milliseconds, which the pool tells by a rejection. */
   runWithin?(limit: number, name: string, arg: unknown): Promise<unknown>;
   /** Whether every worker is there and idle, and every stopped one gone, where the pool can tell. */
   rested?(): Promise<boolean>;
+  /** Has so many workers from now on. */
+  resize?(size: number): void;
+  /** Ends the pool at once, with what runs and what waits. */
+  terminate?(): Promise<unknown>;
   /** Waits until the pool has ended. */
   stop(): Promise<unknown>;
 }
