@@ -172,7 +172,7 @@ export class Dispatcher {
       capacity: { thread: capacityOf("thread"), process: capacityOf("process") },
       maxSpares: options.maxSpares ?? capacityOf(options.isolation).maxSpares,
     });
-    for (const command of this.#scheduler.start(now(), bridge !== undefined)) this.#carryOut(command);
+    for (const command of this.#scheduler.start(now(), bridge?.since)) this.#carryOut(command);
     this.#setTimer();
   }
 

@@ -13,6 +13,7 @@
  * @module
  */
 import type { BridgeData, DeathData, WorkerSetup, WorkerSpec } from "../wire/protocol.ts";
+import { now } from "../wire/now.ts";
 import { host, need, sharesMemory } from "./host.ts";
 import { newLock } from "./lock.ts";
 import { createMemory } from "./shared.ts";
@@ -51,6 +52,7 @@ export class Bridge {
       : new MessageChannel();
     this.data = {
       port: port1 as unknown as MessagePort,
+      since: now(),
       memory: sharesMemory ? createMemory() : undefined,
       lock: newLock(),
     };

@@ -7,9 +7,9 @@
  *
  * @module
  */
-import { builtin, host } from "./host.ts";
+import { host, need } from "./host.ts";
 
-const builtinModules = builtin("node:module")?.builtinModules ?? [];
+const builtinModules = host === "deno" ? need("node:module").builtinModules : [];
 
 // Taken when this is loaded: a task may patch them.
 const propertyOf = Object.getOwnPropertyDescriptor;

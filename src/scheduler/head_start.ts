@@ -3,23 +3,32 @@ import type { Workers } from "./workers.ts";
 
 /** A bridge that takes longer to start is not waited for, in milliseconds. */
 const START_MS = 500;
-/** For how long the first tasks have the cores to themselves, in milliseconds. */
-const TASKS_MS = 30;
-/** A bridge that has ended none for so long has a long one, in milliseconds. */
+/** A bridge that has ended no task for so long has a long one, in milliseconds, */
 const LONG_MS = 10;
+/** or for so many times as long as it took to start. */
+const LONG = 0.25;
 
 /**
  * When the first of the pool's own workers are started, where a start keeps a core busy: the bridge starts alone, and the
- * first tasks run on it alone, as long as they are short. A short program waits for nothing else; and one that is over by
- * then has no thread to end that has just begun.
+ * first tasks run on it alone, as long as they are short, for as long as it took to start. More would take about as long to
+ * start as what waits then is late by. So a short program waits for nothing else; and one that is over by then has no
+ * thread to end that has just begun.
  */
 export class HeadStart<T extends Task> {
   readonly #workers: Workers<T>;
-  #readyAt: number | undefined;
+  #readyAt = Infinity;
+  /** How long the bridge took to start. */
+  #startMs = 0;
   #over = false;
 
   constructor(workers: Workers<T>) {
     this.#workers = workers;
+  }
+
+  /** The bridge, which began to start then, is ready. */
+  ready(since: number, now: number): void {
+    this.#readyAt = now;
+    this.#startMs = now - since;
   }
 
   /** Until when no other worker is started if nothing happens; undefined once they may be. */
@@ -35,9 +44,8 @@ export class HeadStart<T extends Task> {
     if (bridge === undefined) return now;
     const { state, handed } = bridge;
     if (state.phase === "starting") return state.since + START_MS;
-    this.#readyAt ??= now;
-    const until = this.#readyAt + TASKS_MS;
-    if (state.phase === "busy") return Math.min(until, state.since + LONG_MS);
+    const until = this.#readyAt + this.#startMs;
+    if (state.phase === "busy") return Math.min(until, state.since + Math.max(LONG_MS, LONG * this.#startMs));
     // Nobody waits for anything but the pool itself.
     return handed === 0 ? now : until;
   }

@@ -96,10 +96,10 @@ export class Scheduler<T extends Task, R extends Result> {
   /**
    * Starts the workers.
    *
-   * @param bridge Whether there is one already, started by the entry: see `Staff`.
+   * @param bridge When the entry has started one, if it has: see `Staff`.
    */
-  start(now: number, bridge = false): Command<T, R>[] {
-    if (bridge) this.#staff.starts.adopt(now);
+  start(now: number, bridge?: number): Command<T, R>[] {
+    if (bridge !== undefined) this.#staff.starts.adopt(bridge);
     this.#staff.meet(NOTHING, now);
     this.#staff.starts.warmUp();
     return this.#orders.take();

@@ -177,6 +177,7 @@ export class Staff<T extends Task, R extends Result> {
     const worker = this.workers.get(id);
     if (worker?.state.phase !== "starting") return;
     if (worker.leaving) return this.departures.retire(worker, now);
+    if (worker.bridge) this.#headStart?.ready(worker.state.since, now);
     this.starts.started(worker, worker.state, now);
     this.#rest(worker, now);
     this.#dissolve(now);

@@ -62,11 +62,11 @@ export class Starts<T extends Task, R extends Result> {
     return wait === 0;
   }
 
-  /** Takes over the worker that the entry has started. */
-  adopt(now: number): void {
-    const { id } = this.#workers.add("thread", now, true);
+  /** Takes over the worker that the entry has started then. */
+  adopt(since: number): void {
+    const { id } = this.#workers.add("thread", since, true);
     this.#orders.push({ type: "adopt", worker: id });
-    this.#orders.wakeBy(now + MAX_START_MS);
+    this.#orders.wakeBy(since + MAX_START_MS);
   }
 
   /** Starts as many as may be started now; when there may be more, a tick comes. */

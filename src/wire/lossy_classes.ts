@@ -17,6 +17,7 @@ interface Lossy {
 }
 
 const ARRIVES_EMPTY = "would arrive as {}";
+const NOT_CLONED = "cannot be cloned";
 
 /** What arrives as `{}` on Deno, or throws on another version of it. */
 const LOSSY = table([
@@ -30,22 +31,25 @@ const LOSSY = table([
 table(
   [
     [MessagePort, "a task tells by progress() what it has to tell"],
-    [ReadableStream, "send what it gives"],
-    [WritableStream, "have the task return what it has to write"],
-    [TransformStream, "send what it is given"],
     [WeakRef, "send what it refers to"],
   ],
-  "cannot be cloned",
+  NOT_CLONED,
   LOSSY,
 );
 
-/** The same by name: Node loads 40 ms worth of code at the mention of one of these, on each thread (seen up to 26). */
+/**
+ * The same by name: Node loads 40 ms worth of code at the mention of one of these, and 2 ms at that of a stream, on each
+ * thread (seen up to 26).
+ */
 const LATE = new Map([
-  ["Headers", "send [...headers]"],
-  ["Request", "send its url, method, headers and body"],
-  ["Response", "send its status, headers and body"],
-  ["FormData", "send [...formData]"],
-  ["CryptoKey", "send what crypto.subtle.exportKey makes of it"],
+  ["Headers", [ARRIVES_EMPTY, "send [...headers]"]],
+  ["Request", [ARRIVES_EMPTY, "send its url, method, headers and body"]],
+  ["Response", [ARRIVES_EMPTY, "send its status, headers and body"]],
+  ["FormData", [ARRIVES_EMPTY, "send [...formData]"]],
+  ["CryptoKey", [ARRIVES_EMPTY, "send what crypto.subtle.exportKey makes of it"]],
+  ["ReadableStream", [NOT_CLONED, "send what it gives"]],
+  ["WritableStream", [NOT_CLONED, "have the task return what it has to write"]],
+  ["TransformStream", [NOT_CLONED, "send what it is given"]],
 ]);
 
 /** What only threads can be sent. */
@@ -101,9 +105,9 @@ export function describeLossy(
 export function describeLate(prototype: object): string | undefined {
   for (let each: object | null = prototype; each !== null; each = prototypeOf(each)) {
     const constructor = constructorOf(each!);
-    const instead = constructor && lateOf(constructor.name);
-    if (instead !== undefined && isGlobal(constructor!)) {
-      return `a ${constructor!.name}, which ${ARRIVES_EMPTY}; ${instead}`;
+    const late = constructor && lateOf(constructor.name);
+    if (late !== undefined && isGlobal(constructor!)) {
+      return `a ${constructor!.name}, which ${late[0]}; ${late[1]}`;
     }
   }
   return undefined;

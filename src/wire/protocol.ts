@@ -155,6 +155,8 @@ export interface DispatcherOptions extends Sizes {
 /** The dispatcher's end of the worker that the entry has started. */
 export interface BridgeData {
   port: MessagePort;
+  /** When its start began. */
+  since: number;
   /** What it shares with the dispatcher, where it can. */
   memory: SharedArrayBuffer | undefined;
   /** The name of the lock that it is to hold, where that is how its end is noticed. */

@@ -8,7 +8,7 @@ const OTHERS = ["spawn 2", "spawn 3", "spawn 4"];
 /** A pool of two that has a bridge with a head start: the number of that is 1. */
 function create() {
   const scheduler = new Scheduler<FakeTask, Result>(options({ size: 2, headStart: true }));
-  const begin = brief(scheduler.start(0, true));
+  const begin = brief(scheduler.start(0, 0));
   const tell = (event: Parameters<typeof scheduler.handle>[0], now: number) =>
     brief(scheduler.handle(event, now));
   const end = (seq: number, startedAt: number, endedAt: number) => {
@@ -42,23 +42,25 @@ Deno.test("HeadStart does not wait for a bridge that takes long, or has ended", 
   assertEquals(broken.tell(gone, 20), OTHERS);
 });
 
-Deno.test("HeadStart leaves the cores to short tasks for a moment", () => {
+Deno.test("HeadStart leaves the cores to short tasks for as long as the bridge took to start", () => {
   const { scheduler, tell, end } = create();
   for (let id = 1; id <= 4; id++) tell({ type: "push", task: fake(id) }, 10);
   assertEquals(tell({ type: "ready", worker: 1 }, 50), ["offer 1: 1"]);
   const said = [0, 1, 2, 3].flatMap((seq) => end(seq, 50 + seq, 51 + seq));
   assertEquals(said.filter((line) => !line.startsWith("offer")), [1, 2, 3, 4].map((id) => `finish ${id}`));
-  assertEquals(tell({ type: "tick" }, 79), []);
-  assertEquals(scheduler.wakeAt, 80);
-  assertEquals(tell({ type: "tick" }, 80), OTHERS);
+  assertEquals(tell({ type: "tick" }, 99), []);
+  assertEquals(scheduler.wakeAt, 100);
+  assertEquals(tell({ type: "tick" }, 100), OTHERS);
 });
 
 Deno.test("HeadStart starts the others beside a task that is not short", () => {
-  const { scheduler, tell } = create();
-  for (let id = 1; id <= 2; id++) tell({ type: "push", task: fake(id) }, 10);
-  assertEquals(tell({ type: "ready", worker: 1 }, 50), ["offer 1: 1"]);
-  assertEquals(scheduler.wakeAt, 60);
-  assertEquals(tell({ type: "tick" }, 60), OTHERS);
+  for (const [readyAt, long] of [[20, 10], [200, 50]] as const) {
+    const { scheduler, tell } = create();
+    for (let id = 1; id <= 2; id++) tell({ type: "push", task: fake(id) }, 10);
+    assertEquals(tell({ type: "ready", worker: 1 }, readyAt), ["offer 1: 1"]);
+    assertEquals(scheduler.wakeAt, readyAt + long);
+    assertEquals(tell({ type: "tick" }, readyAt + long), OTHERS);
+  }
 });
 
 Deno.test("HeadStart is over once: no worker waits for it later", () => {
