@@ -22,6 +22,7 @@ interface Builtins {
   "node:timers": typeof import("node:timers");
   "node:url": typeof import("node:url");
   "node:util": typeof import("node:util");
+  "node:util/types": typeof import("node:util/types");
   "node:v8": typeof import("node:v8");
   "node:worker_threads": typeof import("node:worker_threads");
 }

@@ -1,12 +1,10 @@
 /**
- * Kinds of objects, whatever their prototypes say: as `node:util` tells them, in a browser by what only an object of
+ * Kinds of objects, whatever their prototypes say: as `node:util/types` tells them, in a browser by what only an object of
  * the kind can do. What a browser cannot tell is taken for none: a `Proxy` there is what it shows.
- *
- * Bun takes some 3 ms to load `node:util`, on each thread (seen up to 1.4.5): there that waits until somebody asks.
  *
  * @module
  */
-import { builtin, host, need } from "./host.ts";
+import { builtin } from "./host.ts";
 
 type Kind =
   | "isAnyArrayBuffer"
@@ -25,41 +23,7 @@ type Kind =
   | "isTypedArray";
 
 /** See the module's description. */
-export const kinds: Pick<typeof import("node:util").types, Kind> = host === "bun"
-  ? onceAsked()
-  : builtin("node:util")?.types ?? byBrand();
-
-/** What `node:util` tells, once it is loaded. */
-let told: typeof kinds | undefined;
-
-/** Loads what tells them, if it is not there: in a worker a task may patch it. */
-export function loadKinds(): void {
-  if (host === "bun") told ??= { ...need("node:util").types };
-}
-
-function onceAsked(): typeof kinds {
-  const names: Kind[] = [
-    "isAnyArrayBuffer",
-    "isArgumentsObject",
-    "isArrayBuffer",
-    "isBoxedPrimitive",
-    "isDataView",
-    "isDate",
-    "isGeneratorObject",
-    "isMap",
-    "isModuleNamespaceObject",
-    "isNativeError",
-    "isProxy",
-    "isRegExp",
-    "isSet",
-    "isTypedArray",
-  ];
-  const ask = (name: Kind) => (value: unknown) => {
-    loadKinds();
-    return told![name](value);
-  };
-  return Object.fromEntries(names.map((name) => [name, ask(name)])) as unknown as typeof kinds;
-}
+export const kinds: Pick<typeof import("node:util/types"), Kind> = builtin("node:util/types") ?? byBrand();
 
 function byBrand(): typeof kinds {
   const apply = Reflect.apply;

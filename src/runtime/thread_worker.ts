@@ -13,7 +13,6 @@ import { TaskRunner } from "../worker/task_runner.ts";
 import { BUILTINS, loadBuiltin, noteGlobals } from "./builtins.ts";
 import { Gate } from "./gate.ts";
 import { host, need } from "./host.ts";
-import { loadKinds } from "./kinds.ts";
 import { openLife, settled, UNSETTLED } from "./life.ts";
 import { listen } from "./listen.ts";
 import { lowerPriority } from "./priority.ts";
@@ -203,9 +202,6 @@ async function start(given: Pick<WorkerSetup, "initializer">): Promise<void> {
   await runner.start(given);
   lowerPriority(setup.nice);
 }
-
-// The dispatcher may take its time to start, too: what this loads is in nobody's way, and no task has patched it.
-loadKinds();
 
 /** Loads all built-ins while nothing else is to be done, one in a turn of the event loop. */
 async function settle(): Promise<void> {
