@@ -93,19 +93,31 @@ function copy(value: ArrayBuffer | Uint8Array, seen: Map<object, object>, buffer
   if (known !== undefined) return known;
   let made: object;
   if (isTypedArray(value)) {
-    const buffer = copy(apply(bufferOf, value, []), seen, buffers) as ArrayBuffer;
-    made = new classes[apply(tagOf, value, [])]!(
-      buffer,
-      apply(offsetOf, value, []),
-      apply(lengthOf, value, []),
-    );
+    made = sameView(value, copy(apply(bufferOf, value, []), seen, buffers) as ArrayBuffer);
   } else {
-    const buffer = apply(bufferOf, new Bytes(new Bytes(value as ArrayBuffer)), []);
-    buffers[buffers.length] = buffer;
+    const buffer = copyBuffer(value as ArrayBuffer);
+    buffers.push(buffer);
     made = buffer;
   }
   apply(set, seen, [value, made]);
   return made;
+}
+
+/** The same for a value alone, in a worker: it is put into no list, where what a task has patched could find it. */
+export function copyLargeValue(value: unknown): { value: object; buffer: ArrayBuffer } | undefined {
+  if (!isLarge(value)) return undefined;
+  const view = isTypedArray(value);
+  const buffer = copyBuffer(view ? apply(bufferOf, value, []) : value as ArrayBuffer);
+  return { value: view ? sameView(value, buffer) : buffer, buffer };
+}
+
+function copyBuffer(buffer: ArrayBuffer): ArrayBuffer {
+  return apply(bufferOf, new Bytes(new Bytes(buffer)), []);
+}
+
+function sameView(view: Uint8Array, buffer: ArrayBuffer): object {
+  const View = classes[apply(tagOf, view, [])]!;
+  return new View(buffer, apply(offsetOf, view, []), apply(lengthOf, view, []));
 }
 
 /** Whether the value surely refers to no buffer: to nothing, or to nothing but what refers to nothing. */

@@ -1,4 +1,4 @@
-import { copyLarge } from "../wire/copies.ts";
+import { copyLargeValue } from "../wire/copies.ts";
 import { describeError } from "../wire/error_data.ts";
 import { innerErrors } from "../wire/inner_errors.ts";
 import { type ErrorData, type ResultData, RESULTS } from "../wire/protocol.ts";
@@ -40,10 +40,10 @@ export class Results {
       const inner = innerErrors(value, "result", isolation);
       let buffers = moved ?? [];
       if (isolation === "thread") {
-        const copies = moved === undefined ? copyLarge([value]) : undefined;
-        if (copies !== undefined) {
-          value = copies.values[0];
-          buffers = copies.buffers;
+        const copied = moved === undefined ? copyLargeValue(value) : undefined;
+        if (copied !== undefined) {
+          value = copied.value;
+          buffers = [copied.buffer];
         }
         if (bytesToSeal(buffers) > 0) {
           return seal(value, buffers, (sealed) => this.#post({ ...facts, inner, sealed }, [sealed]));

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { copyLarge } from "../../src/wire/copies.ts";
+import { copyLarge, copyLargeValue } from "../../src/wire/copies.ts";
 
 const LARGE = 1 << 19;
 
@@ -59,6 +59,28 @@ Deno.test("copyLarge keeps what is the same the same, and other things others", 
   assertStrictEquals(part!.buffer, first!.buffer);
   assertStrictEquals(buffer as unknown, first!.buffer);
   assert(other!.buffer !== first!.buffer);
+});
+
+Deno.test("copyLargeValue gives what a clone gives, and shows it to nothing that is patched", () => {
+  const values = [bytes(), bytes().buffer, new Float32Array(bytes().buffer, 8, 5)];
+  const clones = values.map((value) => structuredClone(value));
+  let heard = 0;
+  Object.defineProperty(Array.prototype, 0, { configurable: true, set: () => heard++ });
+  let copies;
+  try {
+    copies = [copyLargeValue(values[0]), copyLargeValue(values[1]), copyLargeValue(values[2])];
+  } finally {
+    delete Array.prototype[0];
+  }
+  assertEquals(heard, 0);
+  assertEquals(copies.map((each) => each!.value), clones);
+  for (const [i, each] of copies.entries()) {
+    const { value, buffer } = each!;
+    assertStrictEquals(value instanceof ArrayBuffer ? value : (value as Uint8Array).buffer, buffer);
+    assert(buffer !== (values[i] instanceof ArrayBuffer ? values[i] : (values[i] as Uint8Array).buffer));
+  }
+  assertEquals(copyLargeValue(bytes(1_000)), undefined);
+  assertEquals(copyLargeValue({ large: bytes() }), undefined);
 });
 
 Deno.test("copyLarge leaves to a clone what only that can do, and what is not worth it", () => {
