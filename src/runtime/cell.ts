@@ -19,14 +19,16 @@ import {
 } from "../wire/protocol.ts";
 import { type Child, deathOf, killGroup, printed, spawnChild } from "./child.ts";
 import { childArguments } from "./child_command.ts";
-import { type Claimed, readClaims } from "./claims.ts";
+import { type Claimed, put, readClaims } from "./claims.ts";
+import { socketIn } from "./cell_socket.ts";
 import { Frames } from "./frames.ts";
+import { unnameable } from "./permissions.ts";
 import { DRAIN_MS } from "./process_message.ts";
 
-/** To the main thread of a cell. */
+/** What the main thread of a cell is to know, as JSON. */
 export interface CellStart {
-  /** Where the socket is. */
-  path: string;
+  /** Where the socket is: see `socketIn`. */
+  folder: string;
   /** The pool's name. */
   name: string;
   /** How many workers there may be, and how many of them are spares. */
@@ -57,14 +59,13 @@ export interface CellEvents {
 export class Cell {
   readonly #options: DispatcherOptions;
   readonly #events: CellEvents;
-  readonly #folder: string;
-  readonly #listener: Deno.UnixListener;
+  readonly #socket = Promise.withResolvers<Deno.UnixConn>();
+  readonly #frames: Frames<ToEntry, ToDispatcher>;
+  #folder: string | undefined;
+  #listener: Deno.UnixListener | undefined;
   /** A file: see `claims.ts`. */
-  readonly #claims: number;
+  #claims: number | undefined;
   #child: Child | undefined;
-  #frames: Frames<ToEntry, ToDispatcher> | undefined;
-  /** What is to be said once it is connected. */
-  #waiting: ToDispatcher[];
   #death: DeathData | undefined;
   #over = false;
   readonly #exited = Promise.withResolvers<void>();
@@ -74,18 +75,8 @@ export class Cell {
   constructor(options: DispatcherOptions, spec: ChildSpec, events: CellEvents) {
     this.#options = options;
     this.#events = events;
-    this.#waiting = [
-      { type: "hello", version: PROTOCOL_VERSION, options, nursery: undefined, bridge: undefined },
-    ];
-    this.#folder = Deno.makeTempDirSync({ prefix: "multiprocess-" });
-    const path = `${this.#folder}/socket`;
-    this.#listener = Deno.listen({ transport: "unix", path });
-    this.#claims = openSync(`${this.#folder}/claims`, "w+");
-    void this.#connect();
-    const permissions = [...spec.permissions, ...forSocket(path, spec.permissions)];
-    childArguments({ ...spec, permissions }, "cell")
-      .then((args) => this.#spawn(args, spec.cwd, path))
-      .catch((error) => this.#end(failure(error)));
+    this.#frames = new Frames(this.#socket.promise, (message) => this.#events.message(message));
+    this.#start(spec).catch((error) => this.#end(failure(error)));
   }
 
   /** Resolves when all that cells have printed by now has been passed on. */
@@ -104,9 +95,7 @@ export class Cell {
    * @throws {DOMException} `DataCloneError`, if that cannot be cloned.
    */
   post(message: ToDispatcher): void {
-    if (this.#frames !== undefined) return this.#frames.post(message);
-    // As it is now, and refused now.
-    this.#waiting.push(message instanceof ArrayBuffer ? message : structuredClone(message));
+    this.#frames.post(message);
   }
 
   /** Ends it, and all that runs in it. */
@@ -115,11 +104,38 @@ export class Cell {
     else this.#end({ reason: "signal", exitCode: null, message: "was killed before it was started" });
   }
 
-  #spawn(args: string[], cwd: string | undefined, path: string): void {
+  async #start(spec: ChildSpec): Promise<void> {
+    const options = this.#options;
+    // Refused now if it cannot be sent to another process: for the data of the initializer, say.
+    this.post({ type: "hello", version: PROTOCOL_VERSION, options, nursery: undefined, bridge: undefined });
+    const [run, ...args] = await childArguments(spec, "cell");
     if (this.#over) return;
+    // In one turn: a program that ends between two turns would leave the folder behind.
+    const folder = this.#folder = Deno.makeTempDirSync({ prefix: "multiprocess-" });
+    this.#listener = Deno.listen({ transport: "unix", path: socketIn(folder) });
+    this.#listener.accept().then(
+      (socket) => {
+        if (this.#over) return socket.close();
+        this.#tidy();
+        this.#socket.resolve(socket);
+      },
+      this.#socket.reject,
+    );
+    const claims = this.#claims = openSync(`${folder}/claims`, "w+");
+    this.#spawn([run!, ...forSocket(folder, spec.permissions), ...args], spec.cwd, folder, claims);
+  }
+
+  #spawn(args: string[], cwd: string | undefined, folder: string, claims: number): void {
     const { name, size, spares, setup } = this.#options;
     const { env, memoryLimit } = setup;
-    const child = this.#child = spawnChild(args, setup, cwd, this.#claims, this.#exited.promise);
+    // Not by a message: that may never be sent where the program ends.
+    put(
+      claims,
+      JSON.stringify(
+        { folder, name, workers: size + spares, spares, env, memoryLimit } satisfies CellStart,
+      ),
+    );
+    const child = this.#child = spawnChild(args, setup, cwd, claims, this.#exited.promise);
     child.on("message", ({ death }: CellDying) => this.#death ??= death);
     child.on("error", (error) => {
       // It cannot be spoken to, having ended perhaps.
@@ -138,23 +154,6 @@ export class Cell {
       // The channel tells that it is closed before the last message has its turn.
       setTimeout(disconnected.resolve);
     });
-    const start: CellStart = { path, name, workers: size + spares, spares, env, memoryLimit };
-    child.send(start);
-  }
-
-  async #connect(): Promise<void> {
-    try {
-      const socket = await this.#listener.accept();
-      this.#tidy();
-      this.#frames = new Frames<ToEntry, ToDispatcher>(socket, (message) => this.#events.message(message));
-      for (const message of this.#waiting.splice(0)) this.#frames.post(message);
-    } catch (error) {
-      // It ended before.
-      if (this.#over) return;
-      // What it is to be told cannot be sent to another process: in the data of the initializer, say.
-      this.#death = failure(error);
-      this.kill();
-    }
   }
 
   async #end(death: DeathData): Promise<void> {
@@ -168,20 +167,29 @@ export class Cell {
     }
     this.#exited.resolve();
     this.#tidy();
-    await this.#frames?.ended;
+    this.#socket.reject(new Error("The cell has ended"));
+    await this.#frames.ended;
+    this.#events.gone(this.#death ?? death, this.#begun());
+    this.#gone.resolve();
+  }
+
+  #begun(): Claimed {
+    if (this.#claims === undefined) return new Map();
     const begun = readClaims(this.#claims);
     closeSync(this.#claims);
-    this.#events.gone(this.#death ?? death, begun);
-    this.#gone.resolve();
+    return begun;
   }
 
   /** Nothing is left of it in the file system. */
   #tidy(): void {
+    const folder = this.#folder;
+    if (folder === undefined) return;
+    this.#folder = undefined;
+    this.#listener?.close();
     try {
-      this.#listener.close();
-      Deno.removeSync(this.#folder, { recursive: true });
+      Deno.removeSync(folder, { recursive: true });
     } catch {
-      // Done before.
+      // Somebody else has removed it.
     }
   }
 }
@@ -191,10 +199,12 @@ function failure(thrown: unknown): DeathData {
   return { reason: "error", exitCode: null, error, message: `could not be started: ${error.message}` };
 }
 
-/** Flags that allow it to connect, where it is not allowed that anyhow. */
-function forSocket(path: string, permissions: readonly string[]): string[] {
-  const flags = { read: path, write: path, net: `unix:${path}` };
-  return Object.entries(flags)
-    .filter(([name]) => !permissions.includes(`--allow-${name}`) && !permissions.includes("--allow-all"))
-    .map(([name, value]) => `--allow-${name}=${value}`);
+/** Flags that allow it to connect, and to remove what is left if it cannot, where it is not allowed that anyhow. */
+function forSocket(folder: string, permissions: readonly string[]): string[] {
+  const flags = { read: folder, write: folder, net: `unix:${socketIn(folder)}` };
+  const missing = Object.entries(flags)
+    .filter(([name]) => !permissions.includes(`--allow-${name}`) && !permissions.includes("--allow-all"));
+  const reason = missing.length === 0 ? undefined : unnameable(folder);
+  if (reason !== undefined) throw new Error(`A cell cannot be allowed to use ${folder}: ${reason}`);
+  return missing.map(([name, value]) => `--allow-${name}=${value}`);
 }

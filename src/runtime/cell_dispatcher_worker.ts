@@ -16,11 +16,14 @@ main.listen(async ({ path, nursery }) => {
   // What could not be told dies with the cell: no more is to be lost than is known to have begun (see `claims.ts`). Not at
   // once: the dispatcher is in the middle of telling something.
   const backlog = (long: boolean) => queueMicrotask(() => dispatcher.hold(long));
-  const socket = await Deno.connect({ transport: "unix", path });
-  main.postMessage("connected");
+  const socket = Deno.connect({ transport: "unix", path });
   const frames = new Frames<ToDispatcher, ToEntry>(socket, (message) => {
     if (!(message instanceof ArrayBuffer)) {
-      if (message.type === "hello") message.nursery = nursery;
+      if (message.type === "hello") {
+        message.nursery = nursery;
+        // Whoever says that has removed what it takes to connect.
+        main.postMessage("connected");
+      }
       if (message.type === "resize") main.postMessage(message.sizes.size);
     }
     dispatcher.receive(message);

@@ -8,6 +8,8 @@ import process from "node:process";
 import { createNursery } from "../nursery/nursery.ts";
 import type { CellDying, CellStart } from "./cell.ts";
 import { serveCell } from "./cell_nurseries.ts";
+import { socketIn } from "./cell_socket.ts";
+import { take } from "./claims.ts";
 import { keepOnly } from "./child_env.ts";
 import { watchMemory } from "./child_memory.ts";
 import { endGroup, endWithParent } from "./orphan.ts";
@@ -16,12 +18,17 @@ import { startOwnThread } from "./own_thread.ts";
 /** What a thread takes at most that runs nothing, in MiB: 11 to 15 (seen with 2.9.6). */
 const IDLE_MIB = 20;
 
+const { folder, name, spares, env, memoryLimit, ...start }: CellStart = JSON.parse(take());
 /** How many workers there may be. */
-let workers = 0;
+let { workers } = start;
+/** Where the socket is, until that is connected. */
+let place: string | undefined = folder;
+endWithParent(end);
+if (env !== undefined) keepOnly(env);
+serve();
+if (memoryLimit !== undefined) guardMemory(memoryLimit);
 
-process.once("message", ({ path, name, workers: most, spares, env, memoryLimit }: CellStart) => {
-  if (env !== undefined) keepOnly(env);
-  workers = most;
+function serve(): void {
   const { port1, port2 } = new MessageChannel();
   const died = (error: unknown) => {
     console.error(error);
@@ -29,26 +36,29 @@ process.once("message", ({ path, name, workers: most, spares, env, memoryLimit }
   };
   const dispatcher = startOwnThread("cell", name, died);
   dispatcher.onmessage = ({ data }) => {
-    if (data === "lost") endGroup();
+    if (data === "lost") end();
     else if (data === "connected") {
-      revoke(path);
+      place = undefined;
+      revoke(folder);
       // That ends with the process.
       serveCell(port1, createNursery(() => {}), name, died);
     } else workers = data + spares;
   };
-  dispatcher.postMessage({ path, nursery: port2 }, [port2]);
-  if (memoryLimit !== undefined) guardMemory(memoryLimit);
-});
+  dispatcher.postMessage({ path: socketIn(folder), nursery: port2 }, [port2]);
+}
 
 /**
  * Takes back what was allowed for the socket: what is started from now on gets none of it. Not where it is allowed along
  * with what is around it: that would go, too (seen up to Deno 2.9.6).
  */
-function revoke(path: string): void {
+function revoke(folder: string): void {
   const items = (path: string) =>
-    [{ name: "read", path }, { name: "write", path }, { name: "net", host: `unix:${path}` }] as const;
-  const around = items(`${path}-`);
-  for (const [i, item] of items(path).entries()) {
+    [{ name: "read", path }, { name: "write", path }, {
+      name: "net",
+      host: `unix:${socketIn(path)}`,
+    }] as const;
+  const around = items(`${folder}-`);
+  for (const [i, item] of items(folder).entries()) {
     if (Deno.permissions.querySync(around[i]!).state !== "granted") Deno.permissions.revokeSync(item);
   }
 }
@@ -63,4 +73,12 @@ function guardMemory(memoryLimit: number): void {
   );
 }
 
-endWithParent();
+/** The program has gone. If that was before this was connected, nobody else leaves nothing behind. */
+function end(): void {
+  try {
+    if (place !== undefined) Deno.removeSync(place, { recursive: true });
+  } catch {
+    // It has removed it.
+  }
+  endGroup();
+}

@@ -43,6 +43,29 @@ interface Noted {
   readonly next: Noted | undefined;
 }
 
+/** Writes something into the file that the cell is to take out before it begins anything: `take` does. */
+export function put(file: number, text: string): void {
+  write!(file, new TextEncoder().encode(text), undefined, undefined, 0);
+}
+
+/** In the cell: see `put`. */
+export function take(): string {
+  const bytes = contentsOf(0);
+  fs!.ftruncateSync(0);
+  return new TextDecoder().decode(bytes);
+}
+
+function contentsOf(file: number): Uint8Array<ArrayBuffer> {
+  const { fstatSync, readSync } = fs!;
+  const bytes = new Uint8Array(fstatSync(file).size);
+  for (let at = 0; at < bytes.length;) {
+    const count = readSync(file, bytes, at, bytes.length - at, at);
+    if (count === 0) break;
+    at += count;
+  }
+  return bytes;
+}
+
 /** A worker's part of the file. */
 export class Claims {
   readonly #from: number;
@@ -82,15 +105,8 @@ export class Claims {
 
 /** All that is in the file. */
 export function readClaims(file: number): Claimed {
-  const { fstatSync, readSync } = fs!;
-  const { size } = fstatSync(file);
-  const bytes = new Uint8Array(size - size % BYTES);
-  for (let at = 0; at < bytes.length;) {
-    const count = readSync(file, bytes, at, bytes.length - at, at);
-    if (count === 0) break;
-    at += count;
-  }
-  const numbers = new Float64Array(bytes.buffer);
+  const { buffer } = contentsOf(file);
+  const numbers = new Float64Array(buffer, 0, Math.trunc(buffer.byteLength / BYTES) * NUMBERS);
   const claimed = new Map<number, Begun>();
   for (let i = 0; i < numbers.length; i += NUMBERS) {
     const [task, attempt, at] = [numbers[i]!, numbers[i + 1]!, numbers[i + 2]!];

@@ -30,7 +30,7 @@ interface Part {
 
 /** One end of the socket. */
 export class Frames<In extends Framed, Out extends Framed> {
-  readonly #socket: Deno.UnixConn;
+  readonly #socket: Promise<Deno.UnixConn>;
   readonly #take: (message: In) => void;
   readonly #backlog: ((long: boolean) => void) | undefined;
   #waiting: Part[] = [];
@@ -43,8 +43,15 @@ export class Frames<In extends Framed, Out extends Framed> {
   /** Resolves when the other end is closed, and all that it has said was taken in. */
   readonly ended: Promise<void>;
 
-  /** @param backlog Told when messages wait because the other end takes them in more slowly than they come, and when no more. */
-  constructor(socket: Deno.UnixConn, take: (message: In) => void, backlog?: (long: boolean) => void) {
+  /**
+   * @param socket Rejects if there will be none: then all that was to be sent is lost, as with a socket that is closed.
+   * @param backlog Told when messages wait because the other end takes them in more slowly than they come, and when no more.
+   */
+  constructor(
+    socket: Promise<Deno.UnixConn>,
+    take: (message: In) => void,
+    backlog?: (long: boolean) => void,
+  ) {
     this.#socket = socket;
     this.#take = take;
     this.#backlog = backlog;
@@ -77,21 +84,22 @@ export class Frames<In extends Framed, Out extends Framed> {
     this.#backlog?.(long);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true;
     try {
-      this.#socket.close();
+      (await this.#socket).close();
     } catch {
-      // The other end was quicker.
+      // The other end was quicker, or there is none.
     }
   }
 
   async #write(): Promise<void> {
     this.#writing = true;
     try {
+      const socket = await this.#socket;
       while (this.#first < this.#waiting.length && !this.#closed) {
         const bytes = this.#next();
-        for (let at = 0; at < bytes.length;) at += await this.#socket.write(bytes.subarray(at));
+        for (let at = 0; at < bytes.length;) at += await socket.write(bytes.subarray(at));
         if (this.#weight <= BACKLOG / 2) this.#tell(false);
       }
     } catch {
@@ -131,9 +139,11 @@ export class Frames<In extends Framed, Out extends Framed> {
   async #read(): Promise<void> {
     const chunk = new Uint8Array(CHUNK);
     let end = 0;
+    const socket = await this.#socket.catch(() => undefined);
+    if (socket === undefined) return void (this.#closed = true);
     try {
       for (;;) {
-        const count = await this.#socket.read(chunk.subarray(end));
+        const count = await socket.read(chunk.subarray(end));
         if (count === null) break;
         end += count;
         let at = 0;
@@ -151,7 +161,7 @@ export class Frames<In extends Framed, Out extends Framed> {
           bytes.set(chunk.subarray(at, at + here));
           at += here;
           for (let have = here; have < length;) {
-            const more = await this.#socket.read(bytes.subarray(have));
+            const more = await socket.read(bytes.subarray(have));
             if (more === null) return;
             have += more;
           }
@@ -167,7 +177,7 @@ export class Frames<In extends Framed, Out extends Framed> {
           error instanceof Deno.errors.Interrupted)
       ) throw error;
     } finally {
-      this.close();
+      await this.close();
     }
   }
 }

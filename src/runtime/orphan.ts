@@ -17,13 +17,19 @@ export function endGroup(): void {
   }
 }
 
-/** Has this process end when its parent has. */
-export function endWithParent(): void {
-  process.on("disconnect", endGroup);
+/**
+ * Has this process end when its parent has.
+ *
+ * @param end Ends it.
+ */
+export function endWithParent(end = endGroup): void {
+  // It may have gone while this process started.
+  if (!process.connected) end();
+  process.on("disconnect", end);
   // That event is not to be relied on: a parent that died while its tasks spun has been seen to leave children behind
   // that were never told (Deno 2.9.6).
   const parent = process.ppid;
   setInterval(() => {
-    if (process.ppid !== parent) endGroup();
+    if (process.ppid !== parent) end();
   }, PARENT_POLL_MS);
 }

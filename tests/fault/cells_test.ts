@@ -317,6 +317,89 @@ Deno.test("a cell that cannot be started is told of", async () => {
   await unsendable.stop();
 });
 
+Deno.test("what cannot be sent to a cell costs its own task only, also while the cell starts", async () => {
+  const mp = new MultiProcess(cell());
+  const started = mp.start();
+  try {
+    const { status, ...refused } = await mp.push(
+      new InfoTask(fixture("tasks.ts#add"), 60_000, { deep: [new Int32Array(new SharedArrayBuffer(8))] }, 1),
+    );
+    assertEquals([status, "error" in refused && refused.error.name], ["failed", "DataCloneError"]);
+    assertEquals(await mp.run(add()), 42);
+    await started;
+  } finally {
+    await mp.terminate();
+  }
+});
+
+/** Runs a program with a pool in cells whose temporary files are in the folder. */
+async function programIn(folder: string, more: string): Promise<{ stdout: string; stderr: string }> {
+  const program = `import { InfoTask, MultiProcess } from ${JSON.stringify(MOD)};
+    const mp = new MultiProcess({ size: 1, isolation: "cell" });
+    const started = mp.start();
+    ${more}`;
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", "--config", CONFIG, inline(program)],
+    env: { TMPDIR: folder },
+  }).output();
+  return { stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+}
+
+Deno.test({
+  name: "a program that ends while its cell starts leaves no process and no file behind",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    const processes = (folder: string) =>
+      [...Deno.readDirSync("/proc")].filter(({ name }) => {
+        if (!/^[0-9]+$/.test(name)) return false;
+        try {
+          return Deno.readTextFileSync(`/proc/${name}/environ`).includes(folder);
+        } catch {
+          return false;
+        }
+      }).length;
+    try {
+      const ways = ["Deno.exit()", 'Deno.kill(Deno.pid, "SIGKILL")'];
+      for (let ms = 10; ms < 130; ms += 20) {
+        const own = `${folder}/${ms}`;
+        await Deno.mkdir(own);
+        // From when there is a process on: before that nobody could tidy up.
+        await programIn(
+          own,
+          `const processes = ${processes};
+          while (processes(${JSON.stringify(own)}) < 2) await new Promise((next) => setTimeout(next, 1));
+          setTimeout(() => ${ways[Math.trunc(ms / 20) % 2]}, ${ms});`,
+        );
+      }
+      await until(() => processes(folder) === 0, 10_000, "the end of all processes");
+      for (const { name } of Deno.readDirSync(folder)) {
+        assertEquals([...Deno.readDirSync(`${folder}/${name}`)], [], name);
+      }
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+Deno.test("where a cell can have no files it is told why, and nothing is left", async () => {
+  const folder = await Deno.makeTempDir();
+  const tell = `console.log(await started.catch((error) => String(error))); await mp.stop();`;
+  try {
+    const missing = await programIn(`${folder}/missing`, tell);
+    assert(missing.stdout.startsWith("NotFound: "), missing.stdout);
+    assertEquals(missing.stderr, "");
+    // No socket can have a name that long.
+    const long = `${folder}/${"long".repeat(30)}`;
+    await Deno.mkdir(long);
+    const unnamed = await programIn(long, tell);
+    assert(unnamed.stdout.startsWith("TypeError: "), unnamed.stdout);
+    assertEquals([unnamed.stderr, [...Deno.readDirSync(long)]], ["", []]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test('isolation: "cell" says what it needs', async () => {
   const program = inline(
     `import { MultiProcess } from ${JSON.stringify(new URL("../../mod.ts", import.meta.url).href)};

@@ -9,8 +9,9 @@ async function pair(take: (message: Message) => void) {
   const path = `${folder}/socket`;
   const listener = Deno.listen({ transport: "unix", path });
   const connecting = Deno.connect({ transport: "unix", path });
-  const here = new Frames<Message, Message>(await listener.accept(), take);
-  const there = new Frames<Message, Message>(await connecting, () => {});
+  const here = new Frames<Message, Message>(listener.accept(), take);
+  const there = new Frames<Message, Message>(connecting, () => {});
+  await connecting;
   listener.close();
   await Deno.remove(folder, { recursive: true });
   return { here, there };
