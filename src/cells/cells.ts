@@ -40,6 +40,8 @@ export class Cells {
   /** Takes over when that leaves or dies. There is none before that has happened once. */
   #spare: CellRecord | undefined;
   #spareTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Spares that nobody needs: they end in peace. */
+  readonly #dismissed = new Set<CellRecord>();
   readonly #leaving = new Set<CellRecord>();
   /** They are to leave when another has. */
   readonly #toLeave = new Set<CellRecord>();
@@ -55,6 +57,8 @@ export class Cells {
   #ready = false;
   #watched = false;
   #ending = false;
+  /** And the last that had tasks has ended. */
+  #over = false;
   #failedStarts = 0;
   #count = 0;
 
@@ -89,7 +93,7 @@ export class Cells {
         Object.assign(this.#options, message.sizes);
         return this.#current.cell.post(message);
       case "renew":
-        this.#spare?.cell.kill();
+        this.#dismissSpare();
         this.#current.renewals++;
         return this.#current.cell.post(message);
       case "inspect":
@@ -106,8 +110,9 @@ export class Cells {
       case "terminate":
         this.#ending = true;
         this.#retries.clear();
-        this.#spare?.cell.kill();
+        this.#dismissSpare();
         for (const { cell } of this.#leaving) cell.kill();
+        if (message.type === "terminate") { for (const { cell } of this.#dismissed) cell.kill(); }
         return this.#current.cell.post(message);
       case "bridge-gone":
       case "bridge-interrupted":
@@ -135,7 +140,8 @@ export class Cells {
   }
 
   #all(): CellRecord[] {
-    return this.#spare === undefined ? this.#serving() : [...this.#serving(), this.#spare];
+    const others = this.#spare === undefined ? this.#dismissed : [this.#spare, ...this.#dismissed];
+    return [...this.#serving(), ...others];
   }
 
   /** @param warm How many workers it has when nothing is to be done. */
@@ -175,7 +181,17 @@ export class Cells {
     if (this.#ending) return;
     this.#spare ??= this.#start(Math.min(1, this.#options.minSize));
     clearTimeout(this.#spareTimer);
-    this.#spareTimer = setTimeout(() => this.#spare?.cell.kill(), SPARE_MS);
+    this.#spareTimer = setTimeout(() => this.#dismissSpare(), SPARE_MS);
+  }
+
+  #dismissSpare(): void {
+    const spare = this.#spare;
+    if (spare === undefined) return;
+    this.#spare = undefined;
+    this.#dismissed.add(spare);
+    // One that is ready may have an initializer to clean up after.
+    if (spare.ready) spare.cell.post({ type: "stop" });
+    else spare.cell.kill();
   }
 
   /** The modules of later cells are others, or a thread in it does not end. */
@@ -195,17 +211,21 @@ export class Cells {
   }
 
   #gone(record: CellRecord, death: DeathData, begun: Claimed): void {
-    if (record === this.#spare) return void (this.#spare = undefined);
     const current = record === this.#current;
     const left = this.#leaving.delete(record);
-    const events = record.workersGone(left || this.#ending ? "stopped" : death.reason, death.error);
+    const dismissed = this.#dismissed.delete(record);
+    const asked = left || dismissed || this.#ending;
+    const events = record.workersGone(asked ? "stopped" : death.reason, death.error);
     if (events.length > 0) this.#post({ type: "events", events });
+    if (record === this.#spare) this.#spare = undefined;
     this.#surveys.ended(record);
     if (this.#ending) {
-      if (!current) return;
+      if (current) this.#over = true;
+      if (!this.#over || this.#dismissed.size > 0) return;
       this.#post({ type: "told" });
       return this.#post({ type: "closed", stats: this.#surveys.total() });
     }
+    if (!current && !left) return;
     if (current) {
       // Its start was good if it had begun a task, though not all of its workers were there.
       const good = record.ready || this.#open.in(record).some((id) => begun.has(id));
@@ -243,7 +263,7 @@ export class Cells {
     this.#specifiers.set(module, specifier);
     if (!isNew) return;
     // The cell that there is may not read its files.
-    this.#spare?.cell.kill();
+    this.#dismissSpare();
     this.#leave(this.#current);
   }
 
@@ -358,7 +378,7 @@ export class Cells {
         from.number(message.events);
         return this.#post(message);
       case "closed":
-        this.#surveys.answer(from, 0, message.stats);
+        if (!this.#dismissed.has(from)) this.#surveys.answer(from, 0, message.stats);
         return from.cell.kill();
       case "broken":
         return from === this.#current ? this.#post(message) : from.cell.kill();

@@ -301,6 +301,35 @@ Deno.test("what is cancelled, asked and watched outlives the death of its cell",
   });
 });
 
+Deno.test("the workers of a spare cell are told of to their end, and are disposed of like others", async () => {
+  const file = await Deno.makeTempFile();
+  const source = `const tell = (what) => Deno.writeTextFileSync(${
+    JSON.stringify(file)
+  }, what, { append: true });
+    export const initialize = () => tell("i");
+    export const dispose = () => tell("d");`;
+  try {
+    const mp = new MultiProcess(cell({ size: 1, spares: 0, initializer: inline(source) }));
+    const alive = new Set<number>();
+    const watching = (async () => {
+      for await (const event of mp.events()) {
+        if (event.type === "worker-started") alive.add(event.workerId);
+        else if (event.type === "worker-gone") alive.delete(event.workerId);
+      }
+    })();
+    await mp.start();
+    await mp.push(new InfoTask(inline(CRASHES.killed!), 60_000));
+    assertEquals(await mp.run(add()), 42);
+    // The one that works, and that of the spare.
+    await until(() => alive.size === 2, 10_000, "two workers");
+    await mp.stop();
+    await watching;
+    assertEquals([alive.size, await Deno.readTextFile(file)], [0, "iiidd"]);
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
 Deno.test("a cell that cannot be started is told of", async () => {
   const mp = new MultiProcess(cell({ v8Flags: ["--no-such-flag-of-v8"], cwd: "/" }));
   const started = await mp.start().catch((error) => error);
