@@ -3,14 +3,14 @@ import type { Workers } from "./workers.ts";
 
 /** A bridge that takes longer to start is not waited for, in milliseconds. */
 const START_MS = 500;
-/** A bridge that has ended no task for so long has a long one, in milliseconds, */
+/** A bridge that has not ended its first task after so long has a long one, in milliseconds, */
 const LONG_MS = 10;
 /** or for so many times as long as it took to start. */
 const LONG = 0.25;
 
 /**
  * When the first of the pool's own workers are started, where a start keeps a core busy: the bridge starts alone, and the
- * first tasks run on it alone, as long as they are short, for as long as it took to start. More would take about as long to
+ * first tasks run on it alone for as long as it took to start, unless the first of all is long. More would take about as long to
  * start as what waits then is late by. So a short program waits for nothing else; and one that is over by then has no
  * thread to end that has just begun.
  */
@@ -42,10 +42,12 @@ export class HeadStart<T extends Task> {
   #until(now: number): number {
     const { bridge } = this.#workers;
     if (bridge === undefined) return now;
-    const { state, handed } = bridge;
+    const { state, handed, useful } = bridge;
     if (state.phase === "starting") return state.since + START_MS;
     const until = this.#readyAt + this.#startMs;
-    if (state.phase === "busy") return Math.min(until, state.since + Math.max(LONG_MS, LONG * this.#startMs));
+    if (state.phase === "busy" && !useful) {
+      return Math.min(until, state.since + Math.max(LONG_MS, LONG * this.#startMs));
+    }
     // Nobody waits for anything but the pool itself.
     return handed === 0 ? now : until;
   }

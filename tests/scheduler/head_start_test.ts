@@ -53,7 +53,7 @@ Deno.test("HeadStart leaves the cores to short tasks for as long as the bridge t
   assertEquals(tell({ type: "tick" }, 100), OTHERS);
 });
 
-Deno.test("HeadStart starts the others beside a task that is not short", () => {
+Deno.test("HeadStart starts the others beside a first task that is not short", () => {
   for (const [readyAt, long] of [[20, 10], [200, 50]] as const) {
     const { scheduler, tell } = create();
     for (let id = 1; id <= 2; id++) tell({ type: "push", task: fake(id) }, 10);
