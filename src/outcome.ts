@@ -110,7 +110,7 @@ export interface Stats {
   };
   /** Tasks that wait, for a worker or for their next attempt. */
   readonly queued: number;
-  /** Tasks that run. */
+  /** Tasks that run: that a worker has begun. */
   readonly running: number;
   /** Killed workers whose thread is known not to have ended yet. */
   readonly zombies: number;

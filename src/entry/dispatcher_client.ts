@@ -132,6 +132,7 @@ export class DispatcherClient implements PoolClient {
     };
     let dispatcher: OwnThread | undefined;
     let channel: MessageChannel | undefined;
+    let greeted = false;
     try {
       this.#bridge = options.bridge ? new Bridge() : undefined;
       dispatcher = this.#dispatcher = options.cell
@@ -147,6 +148,7 @@ export class DispatcherClient implements PoolClient {
       }
       const { port1, port2 } = channel = new MessageChannel();
       this.#greet(options, port2, this.#bridge?.data);
+      greeted = true;
       // All in one turn: an entry that blocks from now on has a whole pool. What is needed first is started first.
       this.#bridge?.start(setup, (death) => this.#bridgeGone(death));
       this.#keeper = startsBlock ? startOwnThread("nursery", name, died) : dispatcher;
@@ -157,9 +159,10 @@ export class DispatcherClient implements PoolClient {
       this.#ended = true;
       this.#forget();
       dispatcher?.terminate();
-      void this.#bridge?.discard();
+      void this.#bridge?.discard(greeted);
+      // Where one has been moved, its end there is closed with the thread.
       channel?.port1.close();
-      channel?.port2.close();
+      if (!greeted) channel?.port2.close();
       throw error;
     }
   }

@@ -74,10 +74,15 @@ export class Bridge {
     this.#kill = kill;
   }
 
-  /** There is to be no pool: nothing is left of it. */
-  async discard(): Promise<void> {
-    this.data.port.close();
-    // The worker has it, once it was started; Deno leaves one open where one that was moved is closed (seen up to 2.9.6).
+  /**
+   * There is to be no pool: nothing is left of it. Deno leaves a port open where one that was moved is closed (seen up to
+   * 2.9.6).
+   *
+   * @param moved Whether the dispatcher has its end.
+   */
+  async discard(moved: boolean): Promise<void> {
+    if (!moved) this.data.port.close();
+    // The worker has it, once it was started.
     if (this.#kill === undefined) this.#port.close();
     await this.kill();
   }

@@ -119,6 +119,7 @@ export class Runs<T extends Task, R extends Result> {
     const worker = this.#workers.get(id);
     if (worker?.state.phase !== "busy") return;
     const { state } = worker;
+    state.begun = look.running?.seq ?? -1;
     if (this.#staff.departures.terminated) return this.#cancelAll(worker, state, look, now);
     const { capacity, loadTimeout } = this.#options;
     const alone = capacity[worker.kind].maxOffered === 1;

@@ -199,9 +199,11 @@ export class Scheduler<T extends Task, R extends Result> {
 
   /** A snapshot for `stats()`. Have busy workers looked at first, or tasks just begun still count as queued. */
   stats(): Omit<StatsData, "inProcesses"> {
+    const staff = this.#staff.stats();
+    const handed = this.#workers.held + this.#workers.busy - staff.running;
     return {
-      ...this.#staff.stats(),
-      queued: this.#queue.size + this.#doomed.size + this.#ends.retries.size + this.#workers.held,
+      ...staff,
+      queued: this.#queue.size + this.#doomed.size + this.#ends.retries.size + handed,
       idleDeaths: this.#runs.idleDeaths,
       ...this.#ends.stats(),
     };

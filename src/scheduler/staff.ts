@@ -66,7 +66,7 @@ export class Staff<T extends Task, R extends Result> {
     const bridges = (phase: "starting" | "idle") => Number(bridge?.state.phase === phase);
     return {
       workers: { starting: starting - bridges("starting"), idle: idle - bridges("idle"), busy, stopping },
-      running: busy,
+      running: this.workers.running,
       zombies,
       spawned,
       killed,

@@ -7,6 +7,8 @@ export interface Busy<T extends Task> {
   offered: Offered<T>;
   /** When it began to have something to do, or ended the last task. */
   since: number;
+  /** The number of the task that it was seen in the middle of when it was looked at last. */
+  begun: number;
   /** The number of the task that was asked to finish. */
   softened: number;
   /** It began nothing for long, so all was taken back. */
@@ -245,6 +247,15 @@ export class Workers<T extends Task> {
     return held;
   }
 
+  /** How many were seen in the middle of a task when they were looked at last. */
+  get running(): number {
+    let running = 0;
+    for (const { state } of this.#records.values()) {
+      if (state.phase === "busy" && state.offered.find(state.begun) !== undefined) running++;
+    }
+    return running;
+  }
+
   /** How many have started but have not yet shown that they can do anything. */
   get unproven(): number {
     let count = 0;
@@ -331,6 +342,7 @@ export class Workers<T extends Task> {
       phase: "busy",
       offered: new Offered([...tasks]),
       since: now,
+      begun: -1,
       softened: -1,
       stuck: false,
       condemned: -1,

@@ -80,7 +80,9 @@ Deno.test("Scheduler runs what is not to wait on a spare, or on one worker more"
     }
     const after = brief(tell(results(2, result(0, 1, 2)), 2));
     assertEquals(after, spares === 1 ? ["finish -1"] : ["finish -1", "close 2 cleanly"]);
-    assertEquals(scheduler.stats().queued, 1);
+    assertEquals([scheduler.stats().queued, scheduler.stats().running], [2, 0]);
+    tell(looked(1, running(0, 2)), 2);
+    assertEquals([scheduler.stats().queued, scheduler.stats().running], [1, 1]);
   }
 });
 

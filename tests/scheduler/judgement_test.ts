@@ -13,6 +13,7 @@ function busy(tasks: Partial<FakeTask>[], more: Partial<Busy<FakeTask>> = {}): B
     phase: "busy",
     offered: new Offered(tasks.map((task, seq) => fake(seq + 1, { seq, ...task }))),
     since: 0,
+    begun: -1,
     softened: -1,
     stuck: false,
     condemned: -1,
