@@ -252,7 +252,8 @@ export interface MultiProcessOptions {
    * How far the priority of tasks is below the program's, from 0 (the same) to 19, as of `nice`: where there are more
    * threads than cores, the program's own thread, what watches the limits and workers that start come before tasks that
    * compute. What tasks start has it, too. Only on Linux, where each thread has a priority of its own; on Deno it needs
-   * `--allow-sys`, and is left out without that. Default 10.
+   * `--allow-sys`, and is left out without that. Default 5: where both want a core, a task gets a
+   * quarter of it.
    */
   nice?: number | undefined;
 }

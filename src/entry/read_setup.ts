@@ -79,8 +79,8 @@ const priority: Check = (value, what) => {
   integer(0)(value, what);
   if (value as number > 19) throw new RangeError(`${what} must be at most 19, received ${value}`);
 };
-/** Where both want a core, tasks get a tenth of what others get. */
-const DEFAULT_NICE = 10;
+/** Where both want a core, a task gets a quarter of it. */
+const DEFAULT_NICE = 5;
 
 /** What can be given to workers. */
 type Setup = Pick<

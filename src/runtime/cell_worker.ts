@@ -1,13 +1,12 @@
 /**
- * The main thread of a cell: it starts the dispatcher's thread and is its nursery. No task runs here, so it can always end
- * the process.
+ * The main thread of a cell: it starts the dispatcher's thread and is its nursery, since no worker sleeps that is started
+ * here (see `bridge.ts`). No task runs on it, so it can always end the process.
  *
  * @module
  */
 import process from "node:process";
 import { createNursery } from "../nursery/nursery.ts";
 import type { CellDying, CellStart } from "./cell.ts";
-import { serveCell } from "./cell_nurseries.ts";
 import { socketIn } from "./cell_socket.ts";
 import { take } from "./claims.ts";
 import { keepOnly } from "./child_env.ts";
@@ -34,6 +33,7 @@ function serve(): void {
     console.error(error);
     process.exit(1);
   };
+  const nursery = createNursery(() => {});
   const dispatcher = startOwnThread("cell", name, died);
   dispatcher.onmessage = ({ data }) => {
     if (data === "lost") end();
@@ -41,7 +41,7 @@ function serve(): void {
       place = undefined;
       revoke(folder);
       // That ends with the process.
-      serveCell(port1, createNursery(() => {}), name, died);
+      void nursery({ type: "serve", port: port1 });
     } else workers = data + spares;
   };
   dispatcher.postMessage({ path: socketIn(folder), nursery: port2 }, [port2]);

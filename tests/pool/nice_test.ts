@@ -14,7 +14,7 @@ for (const isolation of ["thread", "process", "cell"] as const) {
     async fn() {
       const before = nice();
       for (const given of [undefined, 0, 19]) {
-        const expected = Math.min(19, before + (given ?? 10));
+        const expected = Math.min(19, before + (given ?? 5));
         await withPool({ size: 1, isolation, nice: given }, async (mp) => {
           await mp.start();
           assertEquals(await mp.run(niceOf()), expected);
