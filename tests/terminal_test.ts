@@ -26,6 +26,8 @@ Deno.test({
       stdin: "null",
       stdout: "piped",
       env: { NO_COLOR: "1" },
+      // Nobody would answer.
+      signal: AbortSignal.timeout(60_000),
     }).output();
     // A question would wait for an answer, or be refused for want of one, and would be printed in any case.
     assertEquals({ code, stdout: new TextDecoder().decode(stdout) }, { code: 0, stdout: "" });
