@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { InfoTask } from "../../mod.ts";
 import { nice } from "../fixtures/nice.ts";
-import { fixture, script, withPool } from "../helpers.ts";
+import { fixture, inline, script, withPool } from "../helpers.ts";
 
 const ignore = Deno.build.os !== "linux";
 const niceOf = () => new InfoTask(fixture("nice.ts#nice"), 10_000);
@@ -36,3 +36,16 @@ Deno.test({
     assertEquals([code, stdout, stderr], [0, "true\n", ""]);
   },
 });
+
+for (const refused of ["getPriority", "setPriority"]) {
+  Deno.test(`MultiProcessOptions.nice is left out where the system refuses ${refused}()`, async () => {
+    // As in a container whose kernel calls are filtered.
+    const initializer = inline(
+      `process.getBuiltinModule("node:os").${refused} = () => { throw new Error("EPERM") };`,
+    );
+    await withPool({ size: 1, isolation: "thread", initializer }, async (mp) => {
+      await mp.start();
+      assertEquals(await mp.run(new InfoTask(fixture("tasks.ts#add"), 10_000, 20, 22)), 42);
+    });
+  });
+}
