@@ -158,11 +158,16 @@ export class DispatcherClient implements PoolClient {
       // Nobody has it, to end what was started.
       this.#ended = true;
       this.#forget();
+      if (greeted) {
+        // It ends with the thread, as the other one does. Closed here, what the dispatcher asks the nursery would be taken
+        // out first, and Deno keeps the ports in it open (seen up to 2.9.6).
+        dispatcher!.postMessage({ type: "terminate" } satisfies ToDispatcher, [channel!.port1]);
+      } else {
+        channel?.port1.close();
+        channel?.port2.close();
+      }
       dispatcher?.terminate();
       void this.#bridge?.discard(greeted);
-      // Where one has been moved, its end there is closed with the thread.
-      channel?.port1.close();
-      if (!greeted) channel?.port2.close();
       throw error;
     }
   }

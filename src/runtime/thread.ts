@@ -125,17 +125,21 @@ const startNode: StartWorker = (spec, port, memory, events) => {
     }
   }
   const state = new Int32Array(life);
+  const ended = Promise.withResolvers<void>();
   worker.on("exit", (exitCode) => {
     settled(state);
     opened(state);
+    ended.resolve();
     events.gone(deathOf(exitCode, thrown));
   });
-  const kill = async () => {
+  const interrupt = async () => {
     // No timer: `terminate()` may be over before this is, and is to leave none behind.
     await Atomics.waitAsync(state, 0, UNSETTLED, SETTLE_MS).value;
     await outside(state, CALL_MS);
     void worker.terminate();
   };
+  // Deno does not run on for what waits on memory: once the thread has ended by itself nothing else may keep the program.
+  const kill = () => Promise.race([interrupt(), ended.promise]);
   let killed: Promise<void> | undefined;
   // Nothing that it says comes this way.
   return {

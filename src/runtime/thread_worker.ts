@@ -170,9 +170,12 @@ const gate = new Gate(life, end, () => (seat as ThreadSeat).stopped);
 
 /** When the last message came. */
 let heardAt = 0;
+/** What has come while a built-in is loaded. */
+let held: ToWorker[] | undefined;
 listen<ToWorker>(port, (message) => {
   heardAt = now();
-  if (!leaving) runner.receive(message);
+  if (held !== undefined) held.push(message);
+  else if (!leaving) runner.receive(message);
 });
 
 hideLocks();
@@ -210,10 +213,20 @@ async function settle(): Promise<void> {
     await wait(step === 0 ? QUIET_MS : 0);
     while (now() < heardAt + QUIET_MS && now() < since + MAX_QUIET_MS) await wait(QUIET_MS);
     if (leaving) return;
-    await loadBuiltin(step);
+    await loadInside(step);
   }
   addStopPoints(gate);
   settled(life);
+}
+
+/** No interrupt comes meanwhile, and no task begins that one would have to wait for. */
+async function loadInside(step: number): Promise<void> {
+  const messages: ToWorker[] = held = [];
+  gate.enter();
+  await loadBuiltin(step);
+  gate.leave();
+  held = undefined;
+  for (const message of messages) if (!leaving) runner.receive(message);
 }
 
 /** At a stop point. */

@@ -6,7 +6,7 @@ const task = (name: string, timeout: number, ...args: unknown[]) =>
   new InfoTask(fixture(`tasks.ts#${name}`), timeout, ...args);
 const causeOf = (outcome: Outcome) => outcome.status === "cancelled" ? outcome.error.cause : outcome.status;
 
-/** Resolves when so many tasks have begun: one that a worker was only handed is counted as running, too. */
+/** Resolves when so many attempts have begun from now on. */
 async function begins(mp: MultiProcess, count: number): Promise<void> {
   for await (const { type } of mp.events()) if (type === "started" && --count === 0) return;
 }
@@ -17,7 +17,9 @@ for (const isolation of ["thread", "process", "cell"] as const) {
       // A module that was never loaded is, to see whether it has a callback.
       await mp.run(task("echo", 5_000, 0));
       const retry = { maxAttempts: 2, minTimeout: 60_000, jitter: 0 };
+      const tried = begins(mp, 1);
       const retried = mp.push(task("fail", 5_000, "no"), { retry });
+      await tried;
       await until(async () => (await mp.stats()).queued === 1, 5_000, "it waits for its next attempt");
       const begun = begins(mp, 1);
       const running = mp.push(task("sleep", 20_000, 1_000, "done"), { retry });
