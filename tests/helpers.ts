@@ -12,6 +12,12 @@ export function task(name: string, timeout: number, ...args: unknown[]): InfoTas
   return new InfoTask(fixture(`tasks.ts#${name}`), timeout, ...args);
 }
 
+/** A task that runs on a thread until it is released. */
+export function held(): { task: InfoTask; release: () => void } {
+  const flag = new Int32Array(new SharedArrayBuffer(4));
+  return { task: task("hold", 60_000, flag), release: () => void Atomics.store(flag, 0, 1) };
+}
+
 /** A task module of one line, for tests that are about something else. */
 export function inline(source: string): string {
   return `data:text/javascript,${encodeURIComponent(source)}`;

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InfoTask, type MultiProcess, type Outcome, PoolStateError } from "../../mod.ts";
-import { fixture, until, withPool } from "../helpers.ts";
+import { fixture, held, until, withPool } from "../helpers.ts";
 
 const task = (name: string, timeout: number, ...args: unknown[]) =>
   new InfoTask(fixture(`tasks.ts#${name}`), timeout, ...args);
@@ -34,8 +34,11 @@ Deno.test("MultiProcess.map() yields outcomes in the order of the inputs", async
 
 Deno.test("MultiProcess.map() yields outcomes as they complete with ordered: false", async () => {
   await withPool(2, async (mp) => {
-    const outcomes = mp.map([300, 0, 0, 0], (ms) => task("sleep", 5_000, ms, ms), { ordered: false });
-    assertEquals(await values(outcomes), [0, 0, 0, 300]);
+    const long = held();
+    const seen: number[] = [];
+    const outcomes = mp.map([0, 1, 2, 3], (n) => n === 0 ? long.task : echo(n), { ordered: false });
+    for await (const { index } of outcomes) if (seen.push(index) === 3) long.release();
+    assertEquals([seen.at(-1), seen.toSorted()], [0, [0, 1, 2, 3]]);
   });
 });
 

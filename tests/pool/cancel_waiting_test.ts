@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { InfoTask, MultiProcess, type Outcome } from "../../mod.ts";
-import { fixture, until, withPool } from "../helpers.ts";
+import { fixture, held, until, withPool } from "../helpers.ts";
 
 const task = (name: string, timeout: number, ...args: unknown[]) =>
   new InfoTask(fixture(`tasks.ts#${name}`), timeout, ...args);
@@ -90,7 +90,8 @@ Deno.test("MultiProcess.cancelWaiting() takes back what a worker was handed but 
 Deno.test("MultiProcess.cancelWaiting(): each task has the reason of its call, and its own signal's comes first", async () => {
   await withPool({ size: 1, spares: 0 }, async (mp) => {
     const begun = begins(mp, 1);
-    const running = mp.push(task("sleep", 20_000, 800));
+    const long = held();
+    const running = mp.push(long.task);
     await begun;
     const controller = new AbortController();
     const first = mp.push(task("echo", 5_000, 1));
@@ -101,6 +102,7 @@ Deno.test("MultiProcess.cancelWaiting(): each task has the reason of its call, a
     counts.push(mp.cancelWaiting("second"));
     const third = mp.push(task("echo", 5_000, 4));
     assertEquals(await Promise.all(counts), [1, 1]);
+    long.release();
     assertEquals((await Promise.all([first, second, own])).map(causeOf), ["first", "second", "own"]);
     assertEquals((await third).status, "ok");
     await running;
@@ -111,7 +113,8 @@ Deno.test("MultiProcess.cancelWaiting() calls error callbacks, and a map goes on
   await withPool({ size: 1, spares: 0 }, async (mp) => {
     const told: string[] = [];
     const begun = begins(mp, 1);
-    const running = mp.push(task("sleep", 20_000, 600));
+    const long = held();
+    const running = mp.push(long.task);
     await begun;
     mp.push(task("echo", 5_000, 1), { errorCallback: (error) => told.push(error.name) });
     const statuses: string[] = [];
@@ -121,6 +124,7 @@ Deno.test("MultiProcess.cancelWaiting() calls error callbacks, and a map goes on
     })();
     await until(async () => (await mp.stats()).queued === 3, 5_000, "two of the map wait");
     assertEquals(await mp.cancelWaiting(), 3);
+    long.release();
     await mapping;
     assertEquals(statuses, ["cancelled", "cancelled", "ok", "ok"]);
     assertEquals(told, ["TaskCancelledError"]);
