@@ -45,7 +45,8 @@ for (const isolation of ["thread", "process"] as const) {
           ["waits", [200, "return"]],
           ["waits", [0, "throw"]],
           ["yields", []],
-          ["sleeps", [800]],
+          // Soon enough for nobody to take its place.
+          ["sleeps", [500]],
         ];
         if (isolation === "thread") cases.push(["floods", []]);
         for (const [name, args] of cases) {
