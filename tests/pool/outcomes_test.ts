@@ -42,10 +42,10 @@ Deno.test({
 Deno.test("MultiProcess does not count queueing and loading in a task's limit", async () => {
   await withPool(1, async (mp) => {
     const slow = inline(
-      "await new Promise((r) => setTimeout(r, 300)); export const runnable = () => 'loaded'",
+      "await new Promise((r) => setTimeout(r, 1_500)); export const runnable = () => 'loaded'",
     );
-    const first = mp.push(task("sleep", 2_000, 300));
-    const second = await mp.push(new InfoTask(slow, 50));
+    const first = mp.push(task("sleep", 20_000, 1_200));
+    const second = await mp.push(new InfoTask(slow, 1_000));
     assertEquals(second.status === "ok" && second.value, "loaded");
     assertEquals((await first).status, "ok");
   });

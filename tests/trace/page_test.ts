@@ -142,7 +142,7 @@ browserTest("timeline() draws what happened, and shows hostile texts as text", a
   }`);
   const outcomes = await Promise.all(
     [["ok", 80], ["hang", 0], ["fail", 60], ["ok", 120], ["ok", 50]].map(([what, ms]) =>
-      mp.push(new InfoTask(work, 200, what, ms))
+      mp.push(new InfoTask(work, what === "hang" ? 200 : 20_000, what, ms))
     ),
   );
   await mp.stop();

@@ -72,13 +72,12 @@ Deno.test("writeTrace() writes what happened, for each task once", async () => {
     const mp = new MultiProcess({ size: 2, name: "traced" });
     const written = writeTrace(mp.events(), file, { name: "traced" });
     mp.start();
-    const task = (name: string, ...args: unknown[]) =>
-      new InfoTask(fixture(`tasks.ts#${name}`), 200, ...args);
+    const add = (i: number) => new InfoTask(fixture("tasks.ts#add"), 20_000, i, 1);
     const outcomes = await Promise.all([
-      ...Array.from({ length: 20 }, (_, i) => mp.push(task("add", i, 1))),
-      mp.push(task("sleep", 10_000, 1), { label: "a long nap" }),
+      ...Array.from({ length: 20 }, (_, i) => mp.push(add(i))),
+      mp.push(new InfoTask(fixture("tasks.ts#sleep"), 200, 60_000), { label: "a long nap" }),
       mp.push(new InfoTask(fixture("hang.ts#loop"), 100)),
-      mp.push(task("add", 1, 1), { signal: AbortSignal.abort() }),
+      mp.push(add(1), { signal: AbortSignal.abort() }),
     ]);
     await mp.stop();
     await written;
