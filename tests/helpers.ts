@@ -159,7 +159,7 @@ export interface Ended {
 }
 
 /** Runs a script of the fixtures in a process of its own, which must end by itself within the bound. */
-export async function script(name: string, args: string[] = [], flags = ["-A"], ms = 20_000): Promise<Ended> {
+export async function script(name: string, args: string[] = [], flags = ["-A"], ms = 60_000): Promise<Ended> {
   const since = performance.now();
   const config = fromFileUrl(new URL("../deno.json", import.meta.url));
   const child = new Deno.Command(Deno.execPath(), {

@@ -113,7 +113,7 @@ for (const [part, of] of Object.entries(FAULTS)) {
       });
       const { crashed } = await mp.stop();
       assertEquals(crashed, 0);
-      await until(() => newThreads(before).length === 0, 5_000, "all threads have ended");
+      await until(() => newThreads(before).length === 0, 20_000, "all threads have ended");
     },
   });
 }

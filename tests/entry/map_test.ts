@@ -19,7 +19,7 @@ async function quiet(mp: MultiProcess): Promise<void> {
       const { queued, running } = await mp.stats();
       return queued + running === 0;
     },
-    5_000,
+    20_000,
     "nothing is left behind",
   );
 }
@@ -120,7 +120,7 @@ Deno.test("MultiProcess.map() throws the reason of its signal, and leaves nothin
     const controller = new AbortController();
     const outcomes = mp.map([1, 2, 3], () => task("never", 60_000), { signal: controller.signal });
     const refused = assertRejects(() => values(outcomes), RangeError, "enough");
-    await until(async () => (await mp.stats()).running === 2, 5_000, "two tasks run");
+    await until(async () => (await mp.stats()).running === 2, 20_000, "two tasks run");
     controller.abort(new RangeError("enough"));
     await refused;
     await quiet(mp);
@@ -136,7 +136,7 @@ Deno.test("MultiProcess.map() cancels what is in flight when its signal aborts, 
       signal: controller.signal,
     });
     assertEquals((await outcomes.next()).value?.status, "ok");
-    await until(async () => (await mp.stats()).running === 2, 5_000, "both run");
+    await until(async () => (await mp.stats()).running === 2, 20_000, "both run");
     controller.abort(new Error("enough"));
     await quiet(mp);
     await assertRejects(() => outcomes.next(), Error, "enough");

@@ -16,7 +16,7 @@ Deno.test("PushOptions.priority: higher first, first in first out among equals, 
       });
     const long = held();
     const first = mp.push(long.task);
-    await until(async () => (await mp.stats()).running === 1, 5_000, "the first runs");
+    await until(async () => (await mp.stats()).running === 1, 20_000, "the first runs");
     const rest = [push(1), push(2), push(3, 5), push(4, -1), push(5, 5), push(6)];
     // All are in the queue before the first ends.
     await mp.stats();
@@ -146,7 +146,7 @@ Deno.test("a task that is cancelled between two attempts has the facts of its la
     const controller = new AbortController();
     const retry = { maxAttempts: 2, minTimeout: 10_000, maxTimeout: 10_000, on: ["timed-out"] } as const;
     const outcome = mp.push(task("spin", 50), { retry, signal: controller.signal });
-    await until(async () => (await mp.stats()).killed === 1, 5_000, "its first attempt is over");
+    await until(async () => (await mp.stats()).killed === 1, 20_000, "its first attempt is over");
     controller.abort();
     const { status, attempts, workerId, ranMs, waitedMs } = await outcome;
     assertEquals([status, attempts, workerId !== undefined], ["cancelled", 1, true]);
@@ -192,7 +192,7 @@ Deno.test("a generator's yielded values are progress, none dropped, and wait for
       };
       const outcome = await mp.push(task(name, 10_000, 200), { onProgress });
       assertEquals(outcome.status === "ok" && outcome.value, "all");
-      await until(() => taking === 0, 1_000, "all are taken");
+      await until(() => taking === 0, 20_000, "all are taken");
       assertEquals(seen, Array.from({ length: 200 }, (_, i) => i + 1));
     }
     assertEquals(await mp.run(task("yieldTo", 5_000, 100)), "all");
@@ -291,7 +291,7 @@ Deno.test("MultiProcess.events() tells enough to draw every worker's time line",
   using load = new Load();
   await mp.push(task("spin", 150));
   const late = load.allows(250);
-  await until(async () => (await mp.stats()).workers.stopping === 0, 5_000, "the worker has ended");
+  await until(async () => (await mp.stats()).workers.stopping === 0, 20_000, "the worker has ended");
   await mp.stop();
   const events: PoolEvent[] = await watching;
   const of = (taskId: number) =>

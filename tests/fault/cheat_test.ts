@@ -23,7 +23,7 @@ Deno.test("a worker that is spoilt while it is idle runs no other task", async (
     await mp.start();
     const shared = new SharedArrayBuffer(4);
     await mp.run(new InfoTask(fixture("cheat.ts#pollutesLater"), 10_000, shared));
-    await until(() => Atomics.load(new Int32Array(shared), 0) === 1, 5_000, "the pollution");
+    await until(() => Atomics.load(new Int32Array(shared), 0) === 1, 20_000, "the pollution");
     await pushPlain(mp)();
   } finally {
     await mp.terminate();
@@ -115,7 +115,7 @@ Deno.test({
       const name = (await locks!.query()).held.map(({ name }) => name);
       assertEquals(name.length, 2);
       const beside = [mp.push(plain("sleep", 20_000, 300, 1)), mp.push(plain("sleep", 20_000, 300, 2))];
-      await until(async () => (await mp.stats()).running === 2, 5_000, "both run");
+      await until(async () => (await mp.stats()).running === 2, 20_000, "both run");
       await Promise.all(name.map((each) => locks!.request(each, { steal: true }, () => {})));
       for (const outcome of await Promise.all(beside)) assertEquals(outcome.status, "ok");
       const before = (await mp.stats()).spawned;

@@ -134,7 +134,7 @@ for (const end of ["Deno.exit(1)", "for (;;);"]) {
       const outcome = mp.push(new InfoTask(module, 2_000), { onProgress: (it) => pid.resolve(it as number) });
       assert(["crashed", "timed-out"].includes((await outcome).status));
       const started = await pid.promise;
-      await until(() => !alive(started), 5_000, "the end of what it has started");
+      await until(() => !alive(started), 20_000, "the end of what it has started");
     } finally {
       await mp.terminate();
     }
@@ -184,7 +184,7 @@ Deno.test("a dispatcher that dies is replaced, and everything pending is settled
     const mp = new MultiProcess({ size: 1 });
     await mp.start();
     const outcomes = [1, 2, 3].map(() => mp.push(new InfoTask(fixture("tasks.ts#spin"), 60_000)));
-    await until(async () => (await mp.stats()).running === 1, 5_000, "a task runs");
+    await until(async () => (await mp.stats()).running === 1, 20_000, "a task runs");
     // A message that the dispatcher refuses: it throws, and nothing catches it.
     started[0]!.postMessage({ type: "hello", version: -1 });
     for (const outcome of await Promise.all(outcomes)) {
@@ -233,7 +233,7 @@ Deno.test("a dispatcher that cannot be started, or not again, ends the pool, and
       },
     });
     const room = mp.room();
-    await until(async () => (await mp.stats()).running === 1, 5_000, "the task runs");
+    await until(async () => (await mp.stats()).running === 1, 20_000, "the task runs");
     started[0]!.postMessage({ type: "hello", version: -1 });
     assertEquals((await outcome).status, "crashed");
     assertInstanceOf(inner, PoolStateError);
@@ -355,7 +355,7 @@ Deno.test("a task that is over in time is let be also while another one's argume
     const nap = (ms: number) => new InfoTask(fixture("tasks.ts#sleep"), ms + 400, ms, "rested");
     await Promise.all([mp.run(new InfoTask(length, 60_000, [])), mp.run(nap(10))]);
     const napping = mp.push(nap(800));
-    await until(async () => (await mp.stats()).running === 1, 5_000, "it runs");
+    await until(async () => (await mp.stats()).running === 1, 20_000, "it runs");
     const large = mp.push(new InfoTask(length, 60_000, numbers));
     assertEquals((await napping).status, "ok");
     assertEquals((await large).status, "ok");

@@ -58,7 +58,7 @@ async function endWhileSpinning(
     const status = await child.status;
     const parentMs = performance.now() - since;
     await reader.cancel();
-    await until(() => left().length === 0, 5_000, `the end of children after ${signal}`);
+    await until(() => left().length === 0, 20_000, `the end of children after ${signal}`);
     return { children: children.length, parentMs, childrenMs: performance.now() - since, status };
   } finally {
     for (const pid of [child.pid, ...children]) {

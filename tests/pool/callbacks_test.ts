@@ -113,7 +113,7 @@ Deno.test("MultiProcess.terminate() settles a task whose module never loads in t
   const mp = new MultiProcess({ size: 1, loadTimeout: Infinity, onCallbackError });
   await mp.start();
   const pushed = mp.push(new InfoTask(inEntry("await new Promise(() => {}); 2"), 5_000));
-  await until(async () => (await mp.stats()).outcomes.ok === 1, 5_000, "the task has returned");
+  await until(async () => (await mp.stats()).outcomes.ok === 1, 20_000, "the task has returned");
   assertEquals((await mp.terminate()).callbackErrors, 1);
   assertEquals((await pushed).status, "ok");
   assert(errors[0]!.message.endsWith("in your thread when the pool ended"), errors[0]!.message);

@@ -20,7 +20,7 @@ for (const isolation of ["thread", "process", "cell"] as const) {
       const tried = begins(mp, 1);
       const retried = mp.push(task("fail", 5_000, "no"), { retry });
       await tried;
-      await until(async () => (await mp.stats()).queued === 1, 5_000, "it waits for its next attempt");
+      await until(async () => (await mp.stats()).queued === 1, 20_000, "it waits for its next attempt");
       const begun = begins(mp, 1);
       const running = mp.push(task("sleep", 20_000, 1_000, "done"), { retry });
       await begun;
@@ -122,7 +122,7 @@ Deno.test("MultiProcess.cancelWaiting() calls error callbacks, and a map goes on
       const inputs = mp.map([1, 2, 3, 4], (n) => task("echo", 5_000, n), { concurrency: 2 });
       for await (const { status } of inputs) statuses.push(status);
     })();
-    await until(async () => (await mp.stats()).queued === 3, 5_000, "two of the map wait");
+    await until(async () => (await mp.stats()).queued === 3, 20_000, "two of the map wait");
     assertEquals(await mp.cancelWaiting(), 3);
     long.release();
     await mapping;

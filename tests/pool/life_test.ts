@@ -107,7 +107,7 @@ Deno.test("MultiProcess.terminate() cancels what runs and what waits, within a s
   const called: string[] = [];
   const errorCallback = (error: Error) => called.push(error.name);
   const outcomes = Array.from({ length: 20 }, () => mp.push(task("spin", 60_000), { errorCallback }));
-  await until(async () => (await mp.stats()).running === 2, 5_000, "two tasks run");
+  await until(async () => (await mp.stats()).running === 2, 20_000, "two tasks run");
   using load = new Load();
   const since = performance.now();
   const summary = await mp.terminate("enough");
@@ -219,7 +219,7 @@ Deno.test({
       // A timer each would be 1.3 kB: 260 MB.
       assert(grown < 150, `${grown} MiB more after 200 000 tasks`);
     });
-    await until(() => newThreads(before).length <= 4, 5_000, "the pool's threads end");
+    await until(() => newThreads(before).length <= 4, 20_000, "the pool's threads end");
   },
 });
 
@@ -289,7 +289,7 @@ Deno.test("MultiProcess.terminate() after stop() is as quick as alone, and both 
   const mp = new MultiProcess(1);
   await mp.start();
   const pushed = mp.push(task("sleep", 60_000, 30_000));
-  await until(async () => (await mp.stats()).running === 1, 5_000, "the task runs");
+  await until(async () => (await mp.stats()).running === 1, 20_000, "the task runs");
   const stopped = mp.stop();
   using load = new Load();
   const since = performance.now();
@@ -312,7 +312,7 @@ Deno.test("MultiProcess.terminate() fires the errorCallback of tasks that wait, 
   mp.push(task("spin", 60_000));
   mp.push(new InfoTask(fixture("recorder.ts"), 5_000, 2));
   mp.push(new InfoTask(onlyError, 5_000));
-  await until(async () => (await mp.stats()).running === 1, 5_000, "a task runs");
+  await until(async () => (await mp.stats()).running === 1, 20_000, "a task runs");
   assertEquals((await mp.terminate()).cancelled, 3);
   assertEquals(recorder.calls.map(({ kind }) => kind), ["errorCallback"]);
   assert("cancelledHere" in globalThis);

@@ -22,7 +22,7 @@ Deno.test("no quick task waits behind a long one of another module", async () =>
     await Promise.all([mp.run(task("echo", 5_000, 1)), mp.run(task("echo", 5_000, 1))]);
     const flag = new Int32Array(new SharedArrayBuffer(4));
     const long = mp.push(task("spin", 60_000, Infinity, flag));
-    await until(async () => (await mp.stats()).running === 1, 5_000, "the long one runs");
+    await until(async () => (await mp.stats()).running === 1, 20_000, "the long one runs");
     const quick = await Promise.all(
       Array.from({ length: 1_000 }, (_, n) => mp.push(task("echo", 60_000, n))),
     );

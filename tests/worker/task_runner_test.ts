@@ -58,7 +58,7 @@ async function seated(...exports: string[]) {
   }
 
   /** Until the runner has told so much. */
-  const tells = (count: number) => until(() => told.length >= count, 5_000, `${count} messages`);
+  const tells = (count: number) => until(() => told.length >= count, 20_000, `${count} messages`);
 
   dispatcher.offer(0);
   deliver([{ seq: 0, args: [0] }]);
@@ -126,7 +126,7 @@ Deno.test("a worker says before all else that a module changed its globals, and 
     for (const seq of [1, 2, 3]) dispatcher.offer(seq);
     deliver([{ seq: 1, module: 1, args: [] }, { seq: 2, args: [0] }, { seq: 3, module: 1, args: [] }]);
     await tells(2);
-    await until(() => dispatcher.look(3) !== undefined, 5_000, "the last");
+    await until(() => dispatcher.look(3) !== undefined, 20_000, "the last");
     assertEquals(told.slice(0, 2), ["home", "result"]);
     assertEquals([...told.slice(2).flat(), ...read()], [3]);
     assertEquals(dispatcher.takeBack(2), true);
