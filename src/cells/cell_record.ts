@@ -6,19 +6,23 @@ import type { DeathData, ErrorData, EventData } from "../wire/protocol.ts";
 /** The numbers of the workers of a cell are fewer. */
 const WORKERS = 100_000;
 
+/** Called when something was done. */
+export type Over = () => void;
+
 /** A cell, and what it was told and asked. */
 export class CellRecord {
-  readonly cell: Cell;
+  readonly cell: Pick<Cell, "post" | "kill" | "gone">;
   /** What is added to the numbers of its workers, so that they are of one worker of the pool each. */
   readonly #firstWorker: number;
-  /** It has been warm. */
-  ready = false;
+  /** When it was warm, if it has been. */
+  readyAt: number | undefined;
+  /** Tasks were to be handed to it. */
+  used = false;
   /** Modules that it was asked of. */
   readonly inspections = new Set<number>();
-  /** How often it is to tell that its workers have been replaced. */
-  renewals = 0;
-  /** Whether the entry wants to know, for each time that it was to cancel what waits. */
-  readonly #cancels: boolean[] = [];
+  /** Who waits until it has replaced its workers, and until it has cancelled what it has not begun, each in turn. */
+  readonly #renewals: Over[] = [];
+  readonly #cancels: Over[] = [];
   readonly #modules = new Map<number, { sent: number }>();
   #lastModule: number | undefined;
   #last: { sent: number } | undefined;
@@ -26,7 +30,7 @@ export class CellRecord {
   readonly #workers = new Set<number>();
 
   /** @param index How many there were before. */
-  constructor(cell: Cell, index: number) {
+  constructor(cell: CellRecord["cell"], index: number) {
     this.cell = cell;
     this.#firstWorker = index * WORKERS;
   }
@@ -70,20 +74,31 @@ export class CellRecord {
     this.cell.post({ type: "inspect", module });
   }
 
-  /** Has it cancel what it has not begun. */
-  cancelWaiting(upTo: number, told: boolean): void {
-    this.#cancels.push(told);
+  /** Has it cancel what it has not begun, up to that id. */
+  cancelWaiting(upTo: number, over: Over): void {
+    this.#cancels.push(over);
     this.cell.post({ type: "cancel-waiting", upTo });
   }
 
-  /** It has. True if the entry wants to know. */
-  waitingCancelled(): boolean {
-    return this.#cancels.shift() ?? false;
+  /** It has. */
+  waitingCancelled(): void {
+    this.#cancels.shift()?.();
   }
 
-  /** How often the entry still waits for that. */
-  get cancels(): number {
-    return this.#cancels.filter(Boolean).length;
+  /** Has it replace its workers. */
+  renew(over: Over): void {
+    this.#renewals.push(over);
+    this.cell.post({ type: "renew" });
+  }
+
+  /** It has. */
+  renewed(): void {
+    this.#renewals.shift()?.();
+  }
+
+  /** It has ended: nobody is to wait for it. */
+  answerAll(): void {
+    for (const over of [...this.#cancels.splice(0), ...this.#renewals.splice(0)]) over();
   }
 
   /** The number in the pool of a worker of this cell. */

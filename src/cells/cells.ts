@@ -2,8 +2,8 @@
  * What a pool in cells has for a dispatcher: hands all that it is told to the cell there is, and what a cell that has died
  * had not begun to the next.
  *
- * It knows neither workers nor queues: each cell has a dispatcher of its own for that. A cell *leaves* when a thread in it
- * does not end: it takes no more tasks, gives back those that it has not begun, and is killed when the last has its outcome.
+ * It knows neither workers nor queues: each cell has a dispatcher of its own for that. Which cells there are is decided by
+ * `cell_staff.ts`. One that leaves gives back what it has not begun, and what is to be tried again.
  *
  * @module
  */
@@ -11,61 +11,47 @@ import { Cell } from "../runtime/cell.ts";
 import type { Begun, Claimed } from "../runtime/claims.ts";
 import { mayHaveFiles } from "../runtime/module_graph.ts";
 import { describeError } from "../wire/error_data.ts";
+import { now } from "../wire/now.ts";
 import type {
   DeathData,
   DispatcherOptions,
   OutcomeData,
+  StatsData,
   TaskData,
   ToDispatcher,
   ToEntry,
 } from "../wire/protocol.ts";
 import { BatchHead, OutcomeRecord, TaskRecord } from "../wire/records.ts";
-import { CellRecord } from "./cell_record.ts";
-import { fateOf, neverRan } from "./lost_task.ts";
+import type { CellRecord, Over } from "./cell_record.ts";
+import { CellStaff } from "./cell_staff.ts";
+import { fateOf, neverRan, nextAfter } from "./lost_task.ts";
 import { type OpenTask, openTask, OpenTasks, ranSoOften, type Sent } from "./open_tasks.ts";
 import { Specifiers } from "./specifiers.ts";
 import { Surveys } from "./surveys.ts";
-
-/** How often cells may die one after the other before one is ready. */
-const MAX_FAILED_STARTS = 3;
-/** How long a spare is kept after it was last of use, in milliseconds. */
-const SPARE_MS = 60_000;
 
 /** See the module's description. */
 export class Cells {
   readonly #post: (message: ToEntry, transfer?: Transferable[]) => void;
   #options!: DispatcherOptions;
-  /** What tasks are handed to. */
-  #current!: CellRecord;
-  /** Takes over when that leaves or dies. There is none before that has happened once. */
-  #spare: CellRecord | undefined;
-  #spareTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Spares that nobody needs: they end in peace. */
-  readonly #dismissed = new Set<CellRecord>();
-  readonly #leaving = new Set<CellRecord>();
-  /** They are to leave when another has. */
-  readonly #toLeave = new Set<CellRecord>();
+  #staff!: CellStaff;
   readonly #specifiers = new Specifiers();
   readonly #open = new OpenTasks();
-  /** Tasks that crashed with their cell, and are to be run once more after a while. */
-  readonly #retries = new Map<number, OpenTask>();
+  /** Those of them that are in no cell: there is none, or it is too early for the next attempt. */
+  readonly #held = new Set<number>();
+  /** Modules that a cell is to be asked of when there is one. */
+  readonly #inspections = new Set<number>();
   /** Tasks that are to be cancelled and have no outcome yet. */
   readonly #cancelled = new Set<number>();
   /** All up to this one are to be cancelled, unless they were begun. */
   #cancelledUpTo = 0;
   readonly #surveys: Surveys;
-  #ready = false;
-  #watched = false;
-  #ending = false;
-  /** And the last that had tasks has ended. */
-  #over = false;
-  #failedStarts = 0;
-  #count = 0;
 
   /** @param post Sends a message to the entry. */
   constructor(post: (message: ToEntry, transfer?: Transferable[]) => void) {
     this.#post = post;
-    this.#surveys = new Surveys((request, stats) => post({ type: "stats", request, stats }));
+    this.#surveys = new Surveys((request, stats) => {
+      post({ type: "stats", request, stats: this.#withHeld(stats) });
+    });
   }
 
   /** Takes in a message from the entry. */
@@ -73,47 +59,34 @@ export class Cells {
     if (message instanceof ArrayBuffer) return this.#pushBatch(message);
     switch (message.type) {
       case "hello":
-        this.#options = message.options;
-        this.#current = this.#start();
-        return;
+        return this.#start(message.options);
       case "module":
         return this.#learn(message.module, message.specifier);
       case "forget":
-        for (const record of this.#serving()) record.forget(message.module);
-        return this.#specifiers.forget(message.module, () => this.#open.modules([...this.#retries.values()]));
+        for (const record of this.#staff.serving()) record.forget(message.module);
+        return this.#specifiers.forget(message.module, () => this.#open.modules());
       case "push":
         return this.#push(message.task, message.at);
       case "cancel":
         return this.#cancel(message.ids);
       case "cancel-waiting":
-        this.#cancelledUpTo = message.upTo;
-        this.#cancel([...this.#retries.keys()].filter((id) => id <= message.upTo));
-        return this.#current.cancelWaiting(message.upTo, true);
+        return this.#cancelWaiting(message.upTo);
       case "resize":
-        Object.assign(this.#options, message.sizes);
-        return this.#current.cell.post(message);
+        return this.#staff.resize(message.sizes);
       case "renew":
-        this.#dismissSpare();
-        this.#current.renewals++;
-        return this.#current.cell.post(message);
+        return this.#renew();
       case "inspect":
-        return this.#current.inspect(message.module, this.#specifiers);
+        return this.#inspect(message.module);
       case "stats":
-        return this.#surveys.begin(message.request, this.#serving());
+        return this.#surveys.begin(message.request, this.#staff.serving());
       case "resume":
-        return this.#open.get(message.id)?.to.cell.post(message);
+        return this.#open.get(message.id)?.to?.cell.post(message);
       case "watch-events":
-        this.#watched = message.on;
-        for (const { cell } of this.#all()) cell.post(message);
-        return;
+        return this.#staff.watch(message.on);
       case "stop":
       case "terminate":
-        this.#ending = true;
-        this.#retries.clear();
-        this.#dismissSpare();
-        for (const { cell } of this.#leaving) cell.kill();
-        if (message.type === "terminate") { for (const { cell } of this.#dismissed) cell.kill(); }
-        return this.#current.cell.post(message);
+        for (const id of [...this.#held]) this.#ended(id);
+        return this.#staff.close(message.type);
       case "bridge-gone":
       case "bridge-interrupted":
         return;
@@ -124,137 +97,41 @@ export class Cells {
 
   /** Ends all cells. Resolves when they have ended. */
   async end(): Promise<void> {
-    this.#ending = true;
-    clearTimeout(this.#spareTimer);
-    const cells = this.#all().map(({ cell }) => cell);
-    for (const cell of cells) cell.kill();
-    await Promise.all(cells.map(({ gone }) => gone));
+    await this.#staff?.end();
     await Cell.printed();
   }
 
-  // Cells
-
-  /** Those that have tasks. */
-  #serving(): CellRecord[] {
-    return [this.#current, ...this.#leaving];
-  }
-
-  #all(): CellRecord[] {
-    const others = this.#spare === undefined ? this.#dismissed : [this.#spare, ...this.#dismissed];
-    return [...this.#serving(), ...others];
-  }
-
-  /** @param warm How many workers it has when nothing is to be done. */
-  #start(warm = this.#options.minSize): CellRecord {
-    const { permissions, cwd, v8Flags, main } = this.#options;
-    const readsAll = permissions?.readsAll !== false;
-    const initializer = this.#options.setup.initializer?.module;
-    const spec = {
-      permissions: permissions?.flags ?? [],
-      readable: readsAll
-        ? []
-        : [...this.#specifiers.all(), ...(initializer === undefined ? [] : [initializer])],
-      cwd,
-      v8Flags,
-      main,
-    };
-    const cell = new Cell({ ...this.#options, permissions: undefined, minSize: warm }, spec, {
-      message: (message) => this.#hear(record, message),
-      gone: (death, begun) => this.#gone(record, death, begun),
+  #start(options: DispatcherOptions): void {
+    this.#options = options;
+    this.#staff = new CellStaff(options, this.#specifiers, {
+      message: (from, message) => this.#hear(from, message),
+      hasTasks: (record) => this.#open.hasAny(record),
+      leaving: (record) => {
+        record.cancelWaiting(Infinity, NOBODY);
+        this.#surveys.remember(record);
+      },
+      gone: (record, death, asked) => {
+        const events = record.workersGone(asked ? "stopped" : death.reason, death.error);
+        if (events.length > 0) this.#post({ type: "events", events });
+        this.#surveys.ended(record);
+      },
+      lost: (record, death, begun) => this.#lose(record, death, begun),
+      unavailable: (death) => this.#crashHeld(death),
+      started: () => this.#sendHeld(),
+      broken: (death) => {
+        const error = death.error ?? describeError(new Error(`The cell ${death.message}`));
+        const message = `was in a cell that ${death.message} before it was ready`;
+        this.#post({ type: "broken", error, message });
+      },
+      closed: () => {
+        this.#post({ type: "told" });
+        this.#post({ type: "closed", stats: this.#surveys.total() });
+      },
     });
-    const record = new CellRecord(cell, this.#count++);
-    if (this.#watched) cell.post({ type: "watch-events", on: true });
-    return record;
+    this.#staff.start();
   }
 
-  /** Another cell takes over. */
-  #replace(): void {
-    const { size, minSize, maxZombies, restarts } = this.#options;
-    const spare = this.#spare;
-    this.#spare = undefined;
-    this.#current = spare ?? this.#start();
-    spare?.cell.post({ type: "resize", sizes: { size, minSize, maxZombies, restarts } });
-  }
-
-  /** What has happened may happen again soon. */
-  #keepSpare(): void {
-    if (this.#ending) return;
-    this.#spare ??= this.#start(Math.min(1, this.#options.minSize));
-    clearTimeout(this.#spareTimer);
-    this.#spareTimer = setTimeout(() => this.#dismissSpare(), SPARE_MS);
-  }
-
-  #dismissSpare(): void {
-    const spare = this.#spare;
-    if (spare === undefined) return;
-    this.#spare = undefined;
-    this.#dismissed.add(spare);
-    // One that is ready may have an initializer to clean up after.
-    if (spare.ready) spare.cell.post({ type: "stop" });
-    else spare.cell.kill();
-  }
-
-  /** The modules of later cells are others, or a thread in it does not end. */
-  #leave(record: CellRecord): void {
-    if (this.#leaving.has(record) || this.#ending) return;
-    if (this.#leaving.size >= this.#options.maxZombies) return void this.#toLeave.add(record);
-    this.#leaving.add(record);
-    if (record === this.#current) this.#replace();
-    record.cancelWaiting(Infinity, false);
-    this.#surveys.remember(record);
-    this.#endIfDone(record);
-  }
-
-  /** One that leaves has ended when its last task has. */
-  #endIfDone(record: CellRecord): void {
-    if (this.#leaving.has(record) && !this.#open.hasAny(record)) record.cell.kill();
-  }
-
-  #gone(record: CellRecord, death: DeathData, begun: Claimed): void {
-    const current = record === this.#current;
-    const left = this.#leaving.delete(record);
-    const dismissed = this.#dismissed.delete(record);
-    const asked = left || dismissed || this.#ending;
-    const events = record.workersGone(asked ? "stopped" : death.reason, death.error);
-    if (events.length > 0) this.#post({ type: "events", events });
-    if (record === this.#spare) this.#spare = undefined;
-    this.#surveys.ended(record);
-    if (this.#ending) {
-      if (current) this.#over = true;
-      if (!this.#over || this.#dismissed.size > 0) return;
-      this.#post({ type: "told" });
-      return this.#post({ type: "closed", stats: this.#surveys.total() });
-    }
-    if (!current && !left) return;
-    if (current) {
-      // Its start was good if it had begun a task, though not all of its workers were there.
-      const good = record.ready || this.#open.in(record).some((id) => begun.has(id));
-      this.#failedStarts = good ? 0 : this.#failedStarts + 1;
-      if (this.#failedStarts === MAX_FAILED_STARTS) return this.#giveUp(death);
-      this.#replace();
-    }
-    for (const id of this.#open.in(record)) {
-      this.#lost(openTask(id, this.#open.get(id)!), death, begun.get(id));
-    }
-    // What it was asked.
-    for (const module of record.inspections) this.#current.inspect(module, this.#specifiers);
-    for (let i = 0; i < record.renewals; i++) this.#post({ type: "renewed" });
-    for (let i = 0; i < record.cancels; i++) this.#post({ type: "waiting-cancelled" });
-    if (record.ready && !left) this.#keepSpare();
-    const [next] = this.#toLeave;
-    if (next === undefined) return;
-    this.#toLeave.delete(next);
-    if (next !== record) this.#leave(next);
-  }
-
-  /** No cell can be started: the pool ends, and its tasks with it. */
-  #giveUp(death: DeathData): void {
-    this.#ending = true;
-    const error = death.error ?? describeError(new Error(`The cell ${death.message}`));
-    this.#post({ type: "broken", error, message: `was in a cell that ${death.message} before it was ready` });
-  }
-
-  // Tasks
+  // Modules, and what is asked
 
   #learn(module: number, specifier: string): void {
     const { permissions } = this.#options;
@@ -262,33 +139,70 @@ export class Cells {
       !this.#specifiers.has(specifier);
     this.#specifiers.set(module, specifier);
     if (!isNew) return;
-    // The cell that there is may not read its files.
-    this.#dismissSpare();
-    this.#leave(this.#current);
+    // The cells that there are may not read its files.
+    this.#staff.dismissSpare();
+    if (this.#staff.current !== undefined) this.#staff.leave(this.#staff.current);
   }
+
+  #inspect(module: number): void {
+    const { current } = this.#staff;
+    if (current === undefined) this.#inspections.add(module);
+    else current.inspect(module, this.#specifiers);
+  }
+
+  #renew(): void {
+    this.#staff.dismissSpare();
+    // Cells that leave begin no task any more once they have given back what waits in them.
+    this.#askAll((record, over) => {
+      if (record === this.#staff.current) record.renew(over);
+      else record.cancelWaiting(Infinity, over);
+    }, "renewed");
+  }
+
+  /** Asks all cells that have tasks for something, and tells when all have done it. */
+  #askAll(ask: (record: CellRecord, over: Over) => void, type: "renewed" | "waiting-cancelled"): void {
+    const records = this.#staff.serving();
+    let left = records.length;
+    if (left === 0) return this.#post({ type });
+    for (const record of records) {
+      ask(record, () => {
+        if (--left === 0) this.#post({ type });
+      });
+    }
+  }
+
+  #withHeld(stats: StatsData): StatsData {
+    return { ...stats, queued: stats.queued + this.#held.size };
+  }
+
+  // Tasks
 
   #pushBatch(batch: ArrayBuffer): void {
     const words = new Int32Array(batch);
-    const to = this.#current;
-    const sent: Sent = { to, words, data: undefined, pushedAt: BatchHead.at(words) };
+    const to = this.#staff.current;
+    const sent: Sent = { to, words, data: undefined, pushedAt: BatchHead.at(words), dueAt: 0 };
     for (let at: number = BatchHead.words; at < words.length; at += words[at]!) {
-      to.sent(TaskRecord.module(words, at), this.#specifiers);
-      this.#open.set(TaskRecord.id(words, at), sent);
+      const id = TaskRecord.id(words, at);
+      this.#open.set(id, sent);
+      if (to === undefined) this.#held.add(id);
+      else to.sent(TaskRecord.module(words, at), this.#specifiers);
     }
-    to.cell.post(batch);
+    to?.cell.post(batch);
   }
 
   #push(data: TaskData, pushedAt: number): void {
     // They have been moved here, and are sent by value.
     data.transfer = [];
-    this.#send({ id: data.id, module: data.module, pushedAt, record: undefined, data });
+    this.#send({ id: data.id, module: data.module, pushedAt, record: undefined, data, dueAt: 0 });
   }
 
   #send(task: OpenTask): void {
-    const { id, module, pushedAt, record, data } = task;
-    const to = this.#current;
+    const { id, module, pushedAt, record, data, dueAt } = task;
+    const to = this.#staff.current;
+    if (to === undefined) return this.#hold(task);
+    this.#held.delete(id);
     to.sent(module, this.#specifiers);
-    this.#open.set(id, { to, words: record && new Int32Array(record), data, pushedAt });
+    this.#open.set(id, { to, words: record && new Int32Array(record), data, pushedAt, dueAt });
     if (record !== undefined) return to.cell.post(record);
     try {
       to.cell.post({ type: "push", task: data!, at: pushedAt });
@@ -298,36 +212,81 @@ export class Cells {
     }
   }
 
-  #cancel(ids: readonly number[]): void {
+  #hold({ id, record, data, pushedAt, dueAt }: OpenTask): void {
+    this.#held.add(id);
+    this.#open.set(id, { to: undefined, words: record && new Int32Array(record), data, pushedAt, dueAt });
+  }
+
+  /** Sends it when that may be: it has been run so often. */
+  #sendAfter(task: OpenTask, attempts: number, after: number): void {
+    const { data } = task;
+    const next = data === undefined
+      ? task
+      : { ...task, data: { ...data, origin: ranSoOften(data, attempts) }, dueAt: now() + after };
+    if (after === 0) return this.#send(next);
+    this.#hold(next);
+    setTimeout(() => this.#sendHeld([task.id]), after);
+  }
+
+  /** Sends what is in no cell, if there is one and it is time. */
+  #sendHeld(ids: readonly number[] = [...this.#held]): void {
+    const { current } = this.#staff;
+    if (current === undefined) return;
+    for (const module of this.#inspections) current.inspect(module, this.#specifiers);
+    this.#inspections.clear();
+    // Timers may be early by a part of a millisecond.
+    const by = now() + 1;
     for (const id of ids) {
-      const waiting = this.#retries.get(id);
-      if (waiting !== undefined) {
-        this.#retries.delete(id);
-        const { attempts } = waiting.data!.origin!;
-        this.#settle({ ...neverRan(waiting), status: "cancelled", attempts });
-      }
-      const to = this.#open.get(id)?.to;
-      if (to === undefined) continue;
-      this.#cancelled.add(id);
-      to.cell.post({ type: "cancel", ids: [id] });
+      if (!this.#held.has(id)) continue;
+      const sent = this.#open.get(id)!;
+      if (sent.dueAt <= by) this.#send(openTask(id, sent));
     }
   }
 
-  /** Its cell has died. */
+  #cancel(ids: readonly number[]): void {
+    for (const id of ids) {
+      const sent = this.#open.get(id);
+      if (sent === undefined) continue;
+      if (sent.to === undefined) {
+        this.#settle({ ...neverRan(openTask(id, sent)), status: "cancelled" });
+        continue;
+      }
+      this.#cancelled.add(id);
+      sent.to.cell.post({ type: "cancel", ids: [id] });
+    }
+  }
+
+  #cancelWaiting(upTo: number): void {
+    this.#cancelledUpTo = upTo;
+    this.#cancel([...this.#held].filter((id) => id <= upTo));
+    this.#askAll((record, over) => record.cancelWaiting(upTo, over), "waiting-cancelled");
+  }
+
+  /** The cell has died. */
+  #lose(record: CellRecord, death: DeathData, begun: Claimed): void {
+    for (const id of this.#open.in(record)) {
+      this.#lost(openTask(id, this.#open.get(id)!), death, begun.get(id));
+    }
+    // What it was asked.
+    for (const module of record.inspections) this.#inspect(module);
+    record.answerAll();
+  }
+
   #lost(task: OpenTask, death: DeathData, begun: Begun | undefined): void {
     const { id } = task;
     const cancelled = { always: this.#cancelled.has(id), waiting: id <= this.#cancelledUpTo };
     const fate = fateOf(task, death, begun, cancelled);
-    if ("outcome" in fate) return this.#settle(fate.outcome);
-    if (fate.after === 0) return this.#send(again(task, fate.attempts));
-    this.#open.delete(id);
-    this.#retries.set(id, again(task, fate.attempts));
-    setTimeout(() => {
-      const waiting = this.#retries.get(id);
-      if (waiting === undefined) return;
-      this.#retries.delete(id);
-      this.#send(waiting);
-    }, fate.after);
+    if ("outcome" in fate) this.#settle(fate.outcome);
+    else this.#sendAfter(task, fate.attempts, fate.after);
+  }
+
+  /** No cell can be had: what waits for one, and not for its next attempt, ends with the reason. */
+  #crashHeld(death: DeathData): void {
+    const at = now();
+    for (const id of [...this.#held]) {
+      const sent = this.#open.get(id)!;
+      if (sent.dueAt <= at) this.#settle({ ...neverRan(openTask(id, sent)), status: "crashed", death });
+    }
   }
 
   #isCancelled(id: number): boolean {
@@ -341,6 +300,7 @@ export class Cells {
 
   #ended(id: number): void {
     this.#open.delete(id);
+    if (this.#held.size > 0) this.#held.delete(id);
     if (this.#cancelled.size > 0) this.#cancelled.delete(id);
   }
 
@@ -350,25 +310,20 @@ export class Cells {
     if (message instanceof ArrayBuffer) return this.#hearRecords(from, message);
     switch (message.type) {
       case "ready":
-        from.ready = true;
-        if (this.#ready || from !== this.#current) return;
-        this.#ready = true;
         // How long a worker takes that another thread has started is not known.
-        return this.#post({ type: "ready", startMs: Infinity });
+        return this.#staff.ready(from) ? this.#post({ type: "ready", startMs: Infinity }) : undefined;
       case "zombie":
-        this.#leave(from);
-        return this.#keepSpare();
+        return this.#staff.zombie(from);
       case "again":
-        return this.#open.ran(message.id, message.attempts);
+        return this.#open.ran(message.id, message.attempts, now());
       case "outcome":
         return this.#hearOutcomes(from, [message.outcome]);
       case "outcomes":
         return this.#hearOutcomes(from, message.outcomes);
       case "waiting-cancelled":
-        return from.waitingCancelled() ? this.#post(message) : undefined;
+        return from.waitingCancelled();
       case "renewed":
-        from.renewals--;
-        return this.#post(message);
+        return from.renewed();
       case "inspected":
         from.inspections.delete(message.module);
         return this.#post(message);
@@ -378,10 +333,10 @@ export class Cells {
         from.number(message.events);
         return this.#post(message);
       case "closed":
-        if (!this.#dismissed.has(from)) this.#surveys.answer(from, 0, message.stats);
+        if (from.used) this.#surveys.answer(from, 0, message.stats);
         return from.cell.kill();
       case "broken":
-        return from === this.#current ? this.#post(message) : from.cell.kill();
+        return from === this.#staff.current ? this.#post(message) : from.cell.kill();
       default:
         return this.#post(message);
     }
@@ -394,7 +349,7 @@ export class Cells {
       OutcomeRecord.setWorker(words, at, from.workerOf(OutcomeRecord.worker(words, at)));
     }
     this.#post(records, [records]);
-    this.#endIfDone(from);
+    this.#staff.endIfDone(from);
   }
 
   #hearOutcomes(from: CellRecord, all: readonly OutcomeData[]): void {
@@ -404,21 +359,22 @@ export class Cells {
       if (outcome.worker !== undefined) outcome.worker = from.workerOf(outcome.worker);
     }
     if (outcomes.length > 0) this.#post({ type: "outcomes", outcomes });
-    this.#endIfDone(from);
+    this.#staff.endIfDone(from);
   }
 
-  /** A cell that leaves gives back what it has not begun: that goes to the next. */
+  /** A cell that leaves gives back what it has not begun, and what is to be tried again: that goes to the next. */
   #isGivenBack(from: CellRecord, { id, status, attempts }: OutcomeData): boolean {
-    if (status !== "cancelled" || !this.#leaving.has(from) || this.#isCancelled(id)) return false;
+    if (!this.#staff.isLeaving(from) || this.#isCancelled(id)) return false;
     const sent = this.#open.get(id);
     if (sent?.to !== from) return false;
-    this.#send(again(openTask(id, sent), attempts));
+    // It tries nothing again, as it was told to give back what waits: that is decided here.
+    const after = status === "cancelled"
+      ? Math.max(0, sent.dueAt - now())
+      : nextAfter(sent.data, status, attempts);
+    if (after === undefined) return false;
+    this.#sendAfter(openTask(id, sent), attempts, after);
     return true;
   }
 }
 
-/** The task, as one that was run so often in all. */
-function again(task: OpenTask, attempts: number): OpenTask {
-  const { data } = task;
-  return data === undefined ? task : { ...task, data: { ...data, origin: ranSoOften(data, attempts) } };
-}
+const NOBODY: Over = () => {};

@@ -1,7 +1,7 @@
-import { backOff } from "../scheduler/back_off.ts";
+import { retryAfter } from "../scheduler/back_off.ts";
 import type { Begun } from "../runtime/claims.ts";
 import { now } from "../wire/now.ts";
-import type { DeathData, OutcomeData } from "../wire/protocol.ts";
+import type { DeathData, OutcomeData, TaskData } from "../wire/protocol.ts";
 import type { OpenTask } from "./open_tasks.ts";
 
 /** What becomes of a task whose cell has died: its outcome, or another attempt after some milliseconds. */
@@ -19,25 +19,41 @@ export function fateOf(
   begun: Begun | undefined,
   cancelled: { always: boolean; waiting: boolean },
 ): Fate {
-  const { data, pushedAt } = task;
+  const { data, pushedAt, dueAt } = task;
   const before = data?.origin?.attempts ?? 0;
   if (begun === undefined || begun.attempt <= before) {
     return cancelled.always || cancelled.waiting
       ? { outcome: { ...neverRan(task), status: "cancelled", attempts: before } }
-      : { attempts: before, after: 0 };
+      : { attempts: before, after: Math.max(0, dueAt - now()) };
   }
   const { attempt: attempts, at } = begun;
   const waitedMs = Math.max(0, at - pushedAt);
   const ran = { ...neverRan(task), attempts, waitedMs, ranMs: Math.max(0, now() - at) };
   if (cancelled.always) return { outcome: { ...ran, status: "cancelled" } };
-  const retry = data?.retry;
-  return retry !== undefined && retry.on.includes("crashed") && attempts < retry.maxAttempts
-    ? { attempts, after: backOff(attempts, retry, Math.random()) }
-    : { outcome: { ...ran, status: "crashed", death } };
+  const after = cancelled.waiting ? undefined : nextAfter(data, "crashed", attempts);
+  return after === undefined ? { outcome: { ...ran, status: "crashed", death } } : { attempts, after };
 }
 
-/** The facts of a task that was not run. */
-export function neverRan({ id, pushedAt }: OpenTask): Omit<OutcomeData, "status"> {
+/**
+ * When a task is to be run again of which a run came to this end.
+ *
+ * @param attempts How often it was run.
+ * @returns After so many milliseconds; undefined if it is not.
+ */
+export function nextAfter(
+  data: TaskData | undefined,
+  status: OutcomeData["status"],
+  attempts: number,
+): number | undefined {
+  const retry = data?.retry;
+  if (retry === undefined || attempts >= retry.maxAttempts) return undefined;
+  const on: readonly OutcomeData["status"][] = retry.on;
+  return on.includes(status) ? retryAfter({ id: data!.id, attempts }, retry) : undefined;
+}
+
+/** The facts of a task that was not run, or is not to be run again. */
+export function neverRan({ id, pushedAt, data }: OpenTask): Omit<OutcomeData, "status"> {
   const waitedMs = Math.max(0, now() - pushedAt);
-  return { id, worker: undefined, attempts: 0, waitedMs, ranMs: 0, callbacks: undefined };
+  const attempts = data?.origin?.attempts ?? 0;
+  return { id, worker: undefined, attempts, waitedMs, ranMs: 0, callbacks: undefined };
 }

@@ -1,13 +1,17 @@
+import { retryAfter } from "../scheduler/back_off.ts";
 import type { TaskData, TaskOrigin } from "../wire/protocol.ts";
 import { BatchHead, TaskRecord } from "../wire/records.ts";
 import type { CellRecord } from "./cell_record.ts";
 
 /** Tasks that were sent to a cell in one message: as records, or one with data of its own. */
 export interface Sent {
-  readonly to: CellRecord;
+  /** Undefined while there is no cell. */
+  readonly to: CellRecord | undefined;
   readonly words: Int32Array | undefined;
   readonly data: TaskData | undefined;
   readonly pushedAt: number;
+  /** When it may be tried again; 0 for a task that was not run. Only one with data of its own is. */
+  dueAt: number;
 }
 
 /** A task that was sent to a cell, as it can be sent to another. */
@@ -18,6 +22,8 @@ export interface OpenTask {
   /** A batch of its record alone. */
   readonly record: ArrayBuffer | undefined;
   readonly data: TaskData | undefined;
+  /** When it may be run: see `Sent`. */
+  readonly dueAt: number;
 }
 
 const PAGE = 1024;
@@ -47,10 +53,12 @@ export class OpenTasks {
     return this.#pages.get(pageOf(id))?.sent[id % PAGE];
   }
 
-  /** The task was run so often by now, in all. Those that can be tried again have data of their own. */
-  ran(id: number, attempts: number): void {
-    const data = this.get(id)?.data;
-    if (data !== undefined) data.origin = ranSoOften(data, attempts);
+  /** The task was run so often by now, in all, and waits for its next attempt. Then it has data of its own. */
+  ran(id: number, attempts: number, now: number): void {
+    const sent = this.get(id);
+    if (sent?.data?.retry === undefined) return;
+    sent.data.origin = ranSoOften(sent.data, attempts);
+    sent.dueAt = now + retryAfter({ id, attempts }, sent.data.retry);
   }
 
   /** Removes it; false if there is none. */
@@ -68,9 +76,9 @@ export class OpenTasks {
     return true;
   }
 
-  /** The modules of all, and of others. */
-  modules(others: readonly OpenTask[]): Set<number> {
-    const modules = new Set(others.map(({ module }) => module));
+  /** The modules of all. */
+  modules(): Set<number> {
+    const modules = new Set<number>();
     const seen = new Set<Sent>();
     for (const { sent } of this.#pages.values()) {
       for (const each of sent) {
@@ -88,11 +96,14 @@ export class OpenTasks {
     return false;
   }
 
-  /** Ids of those in the cell, oldest first. */
-  in(to: CellRecord): number[] {
+  /** Ids of those in the cell, or in none, oldest first. */
+  in(to: CellRecord | undefined): number[] {
     const ids: number[] = [];
     for (const [index, { sent }] of this.#pages) {
-      for (let i = 0; i < PAGE; i++) if (sent[i]?.to === to) ids.push(index * PAGE + i);
+      for (let i = 0; i < PAGE; i++) {
+        const each = sent[i];
+        if (each !== undefined && each.to === to) ids.push(index * PAGE + i);
+      }
     }
     return ids.sort((a, b) => a - b);
   }
@@ -120,14 +131,15 @@ export function ranSoOften({ id, origin }: TaskData, attempts: number): TaskOrig
 }
 
 /** The task, out of what it was sent with. */
-export function openTask(id: number, { words, data, pushedAt }: Sent): OpenTask {
-  if (data !== undefined) return { id, module: data.module, pushedAt, record: undefined, data };
+export function openTask(id: number, { words, data, pushedAt, dueAt }: Sent): OpenTask {
+  if (data !== undefined) return { id, module: data.module, pushedAt, record: undefined, data, dueAt };
   for (let at: number = BatchHead.words; at < words!.length; at += words![at]!) {
     if (TaskRecord.id(words!, at) !== id) continue;
     const record = new Int32Array(BatchHead.words + words![at]!);
     BatchHead.put(record, 1, pushedAt);
     record.set(words!.subarray(at, at + words![at]!), BatchHead.words);
-    return { id, module: TaskRecord.module(words!, at), pushedAt, record: record.buffer, data: undefined };
+    const module = TaskRecord.module(words!, at);
+    return { id, module, pushedAt, record: record.buffer, data: undefined, dueAt };
   }
   throw new Error(`Task ${id} is not where it was sent`);
 }

@@ -3,7 +3,7 @@ import type { CellRecord } from "./cell_record.ts";
 
 /** A question to all cells, and what is known by now. */
 interface Survey {
-  readonly first: CellRecord;
+  readonly first: CellRecord | undefined;
   readonly left: Set<CellRecord>;
   readonly parts: StatsData[];
 }
@@ -34,8 +34,10 @@ export class Surveys {
 
   /** Asks them. */
   begin(request: number, records: readonly CellRecord[]): void {
-    this.#surveys.set(request, { first: records[0]!, left: new Set(records), parts: [] });
+    const survey = { first: records[0], left: new Set(records), parts: [] };
+    this.#surveys.set(request, survey);
     for (const { cell } of records) cell.post({ type: "stats", request });
+    this.#finish(request, survey);
   }
 
   /** Asks one that may end soon, for the totals. */

@@ -38,6 +38,7 @@ export function connectDispatcher(options: PoolOptions): Connect {
         maxSpares: options.maxSpares,
         isolation,
         cell,
+        takesOver: false,
         bridge,
         processes,
         maxTasksPerWorker: options.maxTasksPerWorker,

@@ -66,6 +66,8 @@ export class Cell {
   /** A file: see `claims.ts`. */
   #claims: number | undefined;
   #child: Child | undefined;
+  /** Before that nothing is begun, and the file holds something else: see `put`. */
+  #connected = false;
   #death: DeathData | undefined;
   #over = false;
   readonly #exited = Promise.withResolvers<void>();
@@ -116,6 +118,7 @@ export class Cell {
     this.#listener.accept().then(
       (socket) => {
         if (this.#over) return socket.close();
+        this.#connected = true;
         this.#tidy();
         this.#socket.resolve(socket);
       },
@@ -175,7 +178,7 @@ export class Cell {
 
   #begun(): Claimed {
     if (this.#claims === undefined) return new Map();
-    const begun = readClaims(this.#claims);
+    const begun = this.#connected ? readClaims(this.#claims) : new Map();
     closeSync(this.#claims);
     return begun;
   }

@@ -1,5 +1,5 @@
 import type { RetryData } from "../wire/protocol.ts";
-import { backOff } from "./back_off.ts";
+import { retryAfter } from "./back_off.ts";
 import type { Task } from "./scheduling.ts";
 import { TaskHeap } from "./task_heap.ts";
 
@@ -20,9 +20,7 @@ export class RetryList<T extends Task> {
   }
 
   add(task: T, retry: RetryData, now: number): void {
-    // By the task's id, not at random: the same history gives the same commands.
-    const chance = spread(task.id + task.attempts * 0.618);
-    this.#heap.push(task, now + backOff(task.attempts, retry, chance));
+    this.#heap.push(task, now + retryAfter(task, retry));
     this.#size++;
   }
 
@@ -46,10 +44,4 @@ export class RetryList<T extends Task> {
     for (let task = this.shift(Infinity); task !== undefined; task = this.shift(Infinity)) tasks.push(task);
     return tasks;
   }
-}
-
-/** A number from 0 to 1 that looks random and is the same for the same input. */
-function spread(n: number): number {
-  const x = Math.sin(n * 12.9898) * 43758.5453;
-  return x - Math.floor(x);
 }

@@ -77,6 +77,8 @@ export interface SchedulerOptions extends Sizes {
   loadTimeout: number;
   /** How many workers can run at the same moment. */
   cores: number;
+  /** The pool has had workers elsewhere: that those here cannot be started does not end it. */
+  takesOver: boolean;
   /** Whether others are started after the bridge: see `HeadStart`. */
   headStart: boolean;
   /** How long a worker may take to clean up when it ends in peace; undefined where it has nothing to clean up. */

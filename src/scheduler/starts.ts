@@ -165,7 +165,7 @@ export class Starts<T extends Task, R extends Result> {
     const { idle, busy, unproven } = this.#workers;
     // Those that are there may not be any better.
     const always = this.#failedStarts >= MAX_FAILED_STARTS + unproven;
-    if (!this.#warm && !this.#departures.closing) {
+    if (!this.#warm && !this.#options.takesOver && !this.#departures.closing) {
       // An error thrown at the start will be thrown again; any other end may have been a single misfortune.
       if (!always && !(starting && death.reason === "error")) return;
       this.#orders.push({ type: "broken", death });

@@ -1,7 +1,8 @@
 /** What becomes of a task whose cell has died. */
 import { assert, assertEquals } from "@std/assert";
-import { type Fate, fateOf } from "../../src/cells/lost_task.ts";
+import { type Fate, fateOf, nextAfter } from "../../src/cells/lost_task.ts";
 import type { Begun } from "../../src/runtime/claims.ts";
+import { now } from "../../src/wire/now.ts";
 import type { DeathData, RetryData, TaskData } from "../../src/wire/protocol.ts";
 
 const DEATH: DeathData = { reason: "signal", exitCode: null, message: "was killed" };
@@ -15,7 +16,7 @@ const RETRY: RetryData = {
   on: ["crashed"],
 };
 
-function lost(begun?: Begun, more: Partial<TaskData> = {}, cancelled = NO): Fate {
+function lost(begun?: Begun, more: Partial<TaskData> = {}, cancelled = NO, dueAt = 0): Fate {
   const pushedAt = 1_000;
   const data = { id: 5, module: 1, timeout: 10, args: [], transfer: [], priority: 0, softTimeout: undefined };
   const task = {
@@ -24,6 +25,7 @@ function lost(begun?: Begun, more: Partial<TaskData> = {}, cancelled = NO): Fate
     pushedAt,
     record: undefined,
     data: { ...data, retry: undefined, ...more },
+    dueAt,
   };
   return fateOf(task, DEATH, begun, cancelled);
 }
@@ -38,6 +40,12 @@ Deno.test("one that was not begun goes on at once, with the attempts that it had
 
 Deno.test("one that was waiting for its next attempt goes on with that", () => {
   assertEquals(lost(run(2), { origin: { id: 5, attempts: 2 }, retry: RETRY }), { attempts: 2, after: 0 });
+});
+
+Deno.test("one that was waiting for its next attempt waits for what is left of that", () => {
+  const fate = lost(run(2), { origin: { id: 5, attempts: 2 }, retry: RETRY }, NO, now() + 60_000);
+  assert("after" in fate);
+  assert(fate.attempts === 2 && fate.after > 50_000 && fate.after <= 60_000, `${fate.after} ms`);
 });
 
 Deno.test("one that was begun has crashed, with the times of its run", () => {
@@ -65,4 +73,15 @@ Deno.test("one that is to be cancelled is, unless only what waits is and it had 
   assertEquals(statusOf(lost(run(1), { retry: RETRY }, always)), "cancelled");
   assertEquals(statusOf(lost(undefined, {}, waiting)), "cancelled");
   assertEquals(statusOf(lost(run(1), {}, waiting)), "crashed");
+  // It is not tried again.
+  assertEquals(statusOf(lost(run(1), { retry: RETRY }, waiting)), "crashed");
+});
+
+Deno.test("nextAfter() says whether a run is followed by another, and after which time", () => {
+  const data = { id: 5, module: 1, timeout: 10, args: [], transfer: [], priority: 0, softTimeout: undefined };
+  assertEquals(nextAfter({ ...data, retry: RETRY }, "crashed", 2), 200);
+  assertEquals(nextAfter({ ...data, retry: RETRY }, "crashed", 3), undefined);
+  assertEquals(nextAfter({ ...data, retry: RETRY }, "failed", 1), undefined);
+  assertEquals(nextAfter({ ...data, retry: undefined }, "crashed", 1), undefined);
+  assertEquals(nextAfter(undefined, "crashed", 1), undefined);
 });

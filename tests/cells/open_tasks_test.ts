@@ -22,7 +22,7 @@ function batch(...ids: number[]): Int32Array {
 Deno.test("OpenTasks gives the tasks of one cell, oldest first, and lets go of those that have ended", () => {
   const [first, second] = [cell(), cell()];
   const open = new OpenTasks();
-  const sent = (to: CellRecord) => ({ to, words: undefined, data: undefined, pushedAt: 0 });
+  const sent = (to: CellRecord) => ({ to, words: undefined, data: undefined, pushedAt: 0, dueAt: 0 });
   for (let id = 1; id <= 5_000; id++) open.set(id, sent(id % 3 === 0 ? second : first));
   assertEquals(open.in(second).slice(0, 3), [3, 6, 9]);
   for (let id = 1; id <= 5_000; id++) if (id % 3 !== 0) assertEquals(open.delete(id), true);
@@ -39,8 +39,8 @@ Deno.test("a specifier is let go once its module is forgotten and no task of it 
   const open = new OpenTasks();
   for (let module = 0; module < 200; module++) specifiers.set(module, `file:///${module}`);
   // Of module 5.
-  open.set(12, { to: cell(), words: batch(12), data: undefined, pushedAt: 0 });
-  for (let module = 0; module < 150; module++) specifiers.forget(module, () => open.modules([]));
+  open.set(12, { to: cell(), words: batch(12), data: undefined, pushedAt: 0, dueAt: 0 });
+  for (let module = 0; module < 150; module++) specifiers.forget(module, () => open.modules());
   assertEquals([specifiers.get(1), specifiers.get(5), specifiers.get(180)], [
     undefined,
     "file:///5",
@@ -51,11 +51,41 @@ Deno.test("a specifier is let go once its module is forgotten and no task of it 
 
 Deno.test("openTask() takes one task out of the batch that it came in", () => {
   const words = batch(7, 8, 1_000_000_000_000);
-  const sent = { to: cell(), words, data: undefined, pushedAt: 5_000 };
+  const sent = { to: cell(), words, data: undefined, pushedAt: 5_000, dueAt: 0 };
   for (const id of [7, 8, 1_000_000_000_000]) {
     const { record, module, pushedAt } = openTask(id, sent);
     assertEquals([module, pushedAt], [id % 7, 5_000]);
     assertEquals(new Int32Array(record!), batch(id));
   }
   assertThrows(() => openTask(9, sent));
+});
+
+Deno.test("OpenTasks knows when a task may be tried again, and gives those that are in no cell", () => {
+  const open = new OpenTasks();
+  const retry = {
+    maxAttempts: 3,
+    minTimeout: 100,
+    maxTimeout: 1_000,
+    multiplier: 2,
+    jitter: 0,
+    on: ["failed" as const],
+  };
+  const facts = {
+    module: 1,
+    timeout: 10,
+    args: [],
+    transfer: [],
+    priority: 0,
+    softTimeout: undefined,
+    retry,
+  };
+  const to = cell();
+  open.set(1, { to, words: undefined, data: { ...facts, id: 1 }, pushedAt: 0, dueAt: 0 });
+  open.set(2, { to: undefined, words: undefined, data: { ...facts, id: 2 }, pushedAt: 0, dueAt: 0 });
+  open.ran(1, 2, 5_000);
+  const { data, dueAt } = openTask(1, open.get(1)!);
+  assertEquals([data?.origin, dueAt], [{ id: 1, attempts: 2 }, 5_200]);
+  assertEquals([open.in(to), open.in(undefined)], [[1], [2]]);
+  // It has had its outcome.
+  open.ran(3, 1, 5_000);
 });

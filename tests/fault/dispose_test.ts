@@ -1,4 +1,4 @@
-/** What an initializer's `dispose()` may take × how its worker ends × thread and process. */
+/** What an initializer's `dispose()` may take × how its worker ends × thread, process and cell. */
 import { assert, assertEquals } from "@std/assert";
 import { InfoTask, MultiProcess, type MultiProcessOptions } from "../../mod.ts";
 import { fixture, inline, script, until } from "../helpers.ts";
@@ -6,19 +6,34 @@ import { fixture, inline, script, until } from "../helpers.ts";
 const add = () => new InfoTask(fixture("tasks.ts#add"), 20_000, 1, 2);
 
 /** Ways to end one worker in peace, and what it takes. */
-const WAYS: Record<string, { options: MultiProcessOptions; act(mp: MultiProcess): Promise<unknown> }> = {
+const WAYS: Record<string, {
+  isolations?: readonly string[];
+  options: MultiProcessOptions;
+  act(mp: MultiProcess): Promise<unknown>;
+}> = {
   "stop()": { options: {}, act: (mp) => mp.stop() },
   "idleTimeout": { options: { minSize: 0, idleTimeout: 10 }, act: (mp) => mp.run(add()) },
   "maxTasksPerWorker": { options: { maxTasksPerWorker: 1 }, act: (mp) => mp.run(add()) },
   "a module that its permissions do not know": {
-    options: { isolation: "process", permissions: { write: true, net: false } },
+    isolations: ["process", "cell"],
+    options: { permissions: { write: true, net: false } },
     act: (mp) => mp.run(add()),
+  },
+  "resize()": {
+    options: { size: 2 },
+    act: (mp) => Promise.resolve(mp.resize(1)),
+  },
+  "renew()": { options: {}, act: (mp) => mp.renew() },
+  "a thread beside it that does not end": {
+    isolations: ["cell"],
+    options: { size: 2, killGrace: 50 },
+    act: (mp) => mp.push(new InfoTask(fixture("stubborn.ts#child"), 150)),
   },
 };
 
-for (const isolation of ["thread", "process"] as const) {
-  for (const [way, { options, act }] of Object.entries(WAYS)) {
-    if (isolation !== (options.isolation ?? isolation)) continue;
+for (const isolation of ["thread", "process", "cell"] as const) {
+  for (const [way, { isolations, options, act }] of Object.entries(WAYS)) {
+    if (isolations?.includes(isolation) === false) continue;
     Deno.test(`dispose() has the time it takes when its worker is ended by ${way} (${isolation})`, async () => {
       const dir = await Deno.makeTempDir();
       const done = () => [...Deno.readDirSync(dir)].length;

@@ -63,6 +63,7 @@ export function options(more: FakeOptions = {}): SchedulerOptions {
     maxTasksPerWorker: Infinity,
     loadTimeout: 1_000,
     cores: 1,
+    takesOver: false,
     headStart: false,
     disposeTimeout: undefined,
     killGrace: 300,

@@ -120,6 +120,19 @@ Deno.test("Scheduler breaks a pool whose workers are ready and then die before i
   assertEquals(all, ["spawn 3", "spawn 4", `broken: ${DEATH.message}`, "kill 2", "closed"]);
 });
 
+Deno.test("Scheduler that takes over from another is broken by nothing: what waits fails, and it goes on", () => {
+  const scheduler = new Scheduler<FakeTask, Result>(options({ spares: 0, takesOver: true }));
+  const all: string[] = [];
+  const tell = (event: FakeEvent, now = 0) => all.push(...brief(scheduler.handle(event, now)));
+  scheduler.start(0);
+  tell(push(fake(1)));
+  for (const worker of [1, 2, 3]) tell(gone(worker));
+  assertEquals(all, ["spawn 2", "spawn 3", "settle 1: crashed", "spawn 4"]);
+  tell(ready(4), 10);
+  tell(push(fake(2)), 10);
+  assertEquals(all.slice(4), ["warm", "offer 4: 2"]);
+});
+
 Deno.test("Scheduler ends a pool whose initializer does not end", () => {
   const scheduler = new Scheduler<FakeTask, Result>(options({ spares: 1 }));
   scheduler.start(0);

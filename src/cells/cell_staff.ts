@@ -1,0 +1,282 @@
+import { Cell } from "../runtime/cell.ts";
+import type { CellEvents } from "../runtime/cell.ts";
+import type { Claimed } from "../runtime/claims.ts";
+import { now } from "../wire/now.ts";
+import type { ChildSpec, DeathData, DispatcherOptions, Sizes, ToEntry } from "../wire/protocol.ts";
+import { CellRecord } from "./cell_record.ts";
+import { CellStarts } from "./cell_starts.ts";
+import type { Specifiers } from "./specifiers.ts";
+
+/** How long a spare is kept after it was last of use, in milliseconds. */
+const SPARE_MS = 60_000;
+
+/** Who hears of the cells. */
+export interface StaffEvents {
+  message(from: CellRecord, message: ToEntry): void;
+  /** Whether a task that was sent to it has no outcome. */
+  hasTasks(record: CellRecord): boolean;
+  /** It takes no more tasks, and is to give back those that it has not begun. */
+  leaving(record: CellRecord): void;
+  /** It has ended; `asked` to, or by itself. */
+  gone(record: CellRecord, death: DeathData, asked: boolean): void;
+  /** Before that it had tasks; by now another may have taken over. */
+  lost(record: CellRecord, death: DeathData, begun: Claimed): void;
+  /** No cell can be had for the time being. */
+  unavailable(death: DeathData): void;
+  /** There is a cell again. */
+  started(): void;
+  /** None could ever be started. */
+  broken(death: DeathData): void;
+  /** All have ended, as they were told to. */
+  closed(): void;
+}
+
+/** Starts one. */
+export type StartCell = (
+  options: DispatcherOptions,
+  spec: ChildSpec,
+  events: CellEvents,
+) => CellRecord["cell"];
+
+/**
+ * Which cells there are.
+ *
+ * | a cell | |
+ * |---|---|
+ * | current | takes all tasks. There is none for a while after some could not be started |
+ * | spare | takes over when that leaves or dies. There is none before that has happened once |
+ * | leaving | takes no more tasks, and runs those to their end that it has begun: a thread in it does not end, or later cells know other modules |
+ * | ending | has no tasks, and was told to stop: its initializer may have to clean up |
+ */
+export class CellStaff {
+  readonly #options: DispatcherOptions;
+  readonly #specifiers: Specifiers;
+  readonly #events: StaffEvents;
+  readonly #startCell: StartCell;
+  readonly #starts = new CellStarts();
+  #current: CellRecord | undefined;
+  /** When there is none. */
+  #pause: ReturnType<typeof setTimeout> | undefined;
+  #spare: CellRecord | undefined;
+  #spareTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #leaving = new Set<CellRecord>();
+  /** They are to leave when another has. */
+  readonly #toLeave = new Set<CellRecord>();
+  readonly #ending = new Set<CellRecord>();
+  /** One has been ready. */
+  #warm = false;
+  #watched = false;
+  #closing = false;
+  #closed = false;
+  #count = 0;
+
+  constructor(
+    options: DispatcherOptions,
+    specifiers: Specifiers,
+    events: StaffEvents,
+    startCell: StartCell = (...args) => new Cell(...args),
+  ) {
+    this.#options = options;
+    this.#specifiers = specifiers;
+    this.#events = events;
+    this.#startCell = startCell;
+  }
+
+  /** What tasks are handed to. */
+  get current(): CellRecord | undefined {
+    return this.#current;
+  }
+
+  /** Those that have tasks. */
+  serving(): CellRecord[] {
+    return this.#current === undefined ? [...this.#leaving] : [this.#current, ...this.#leaving];
+  }
+
+  isLeaving(record: CellRecord): boolean {
+    return this.#leaving.has(record);
+  }
+
+  /** Starts the first. */
+  start(): void {
+    this.#replace();
+  }
+
+  /** The pool is to have another size. */
+  resize(sizes: Sizes): void {
+    Object.assign(this.#options, sizes);
+    this.#current?.cell.post({ type: "resize", sizes });
+  }
+
+  /** Whether events are to be told. */
+  watch(on: boolean): void {
+    this.#watched = on;
+    for (const { cell } of this.#all()) cell.post({ type: "watch-events", on });
+  }
+
+  /** A cell is ready. True if it is the first. */
+  ready(record: CellRecord): boolean {
+    record.readyAt = now();
+    if (this.#warm || record !== this.#current) return false;
+    return this.#warm = true;
+  }
+
+  /** A thread in the cell does not end. */
+  zombie(record: CellRecord): void {
+    // In its initializer.
+    if (record === this.#spare) return record.cell.kill();
+    if (this.#ending.has(record)) return;
+    this.leave(record);
+    this.keepSpare();
+  }
+
+  /** What has happened may happen again soon. */
+  keepSpare(): void {
+    if (this.#closing) return;
+    this.#spare ??= this.#start(Math.min(1, this.#options.minSize));
+    clearTimeout(this.#spareTimer);
+    this.#spareTimer = setTimeout(() => this.dismissSpare(), SPARE_MS);
+  }
+
+  /** It is not as those are to be that come. */
+  dismissSpare(): void {
+    clearTimeout(this.#spareTimer);
+    const spare = this.#spare;
+    if (spare === undefined) return;
+    this.#spare = undefined;
+    this.#end(spare);
+  }
+
+  /** Another takes over; what runs in this one runs to its end. */
+  leave(record: CellRecord): void {
+    if (this.#leaving.has(record) || this.#closing) return;
+    if (this.#leaving.size + this.#ending.size >= this.#options.maxZombies) {
+      return void this.#toLeave.add(record);
+    }
+    this.#leaving.add(record);
+    if (record === this.#current) this.#replace();
+    this.#events.leaving(record);
+    this.endIfDone(record);
+  }
+
+  /** One that leaves has had its time when its last task has its outcome. */
+  endIfDone(record: CellRecord): void {
+    if (!this.#leaving.has(record) || this.#events.hasTasks(record)) return;
+    this.#leaving.delete(record);
+    this.#end(record);
+  }
+
+  /** The pool ends. No task is left, or none is waited for. */
+  close(type: "stop" | "terminate"): void {
+    this.#closing = true;
+    clearTimeout(this.#pause);
+    this.dismissSpare();
+    const terminated = type === "terminate";
+    for (const record of [...this.#leaving, ...this.#ending]) if (terminated) record.cell.kill();
+    this.#current?.cell.post({ type });
+    this.#tellIfClosed();
+  }
+
+  /** Ends all. Resolves when they have ended. */
+  async end(): Promise<void> {
+    this.#closing = true;
+    clearTimeout(this.#pause);
+    clearTimeout(this.#spareTimer);
+    const cells = this.#all().map(({ cell }) => cell);
+    for (const cell of cells) cell.kill();
+    await Promise.all(cells.map(({ gone }) => gone));
+  }
+
+  #all(): CellRecord[] {
+    const others = this.#spare === undefined ? this.#ending : [this.#spare, ...this.#ending];
+    return [...this.serving(), ...others];
+  }
+
+  /** @param minSize How many workers it has when nothing is to be done. */
+  #start(minSize = this.#options.minSize): CellRecord {
+    const { permissions, cwd, v8Flags, main } = this.#options;
+    const readsAll = permissions?.readsAll !== false;
+    const initializer = this.#options.setup.initializer?.module;
+    const spec = {
+      permissions: permissions?.flags ?? [],
+      readable: readsAll
+        ? []
+        : [...this.#specifiers.all(), ...(initializer === undefined ? [] : [initializer])],
+      cwd,
+      v8Flags,
+      main,
+    };
+    const options = { ...this.#options, permissions: undefined, minSize, takesOver: this.#warm };
+    const cell = this.#startCell(options, spec, {
+      message: (message) => this.#events.message(record, message),
+      gone: (death, begun) => this.#gone(record, death, begun),
+    });
+    const record = new CellRecord(cell, this.#count++);
+    if (this.#watched) cell.post({ type: "watch-events", on: true });
+    return record;
+  }
+
+  /** Another takes over. */
+  #replace(): void {
+    const { size, minSize, maxZombies, restarts } = this.#options;
+    const spare = this.#spare;
+    this.#spare = undefined;
+    this.#current = spare ?? this.#start();
+    this.#current.used = true;
+    spare?.cell.post({ type: "resize", sizes: { size, minSize, maxZombies, restarts } });
+  }
+
+  /** It has no tasks, and is to end. */
+  #end(record: CellRecord): void {
+    this.#ending.add(record);
+    // One that is ready may have something to clean up.
+    const cleans = record.readyAt !== undefined && this.#options.setup.initializer !== undefined;
+    if (cleans) record.cell.post({ type: "stop" });
+    else record.cell.kill();
+  }
+
+  #gone(record: CellRecord, death: DeathData, begun: Claimed): void {
+    const current = record === this.#current;
+    const left = this.#leaving.delete(record);
+    const ended = this.#ending.delete(record);
+    this.#toLeave.delete(record);
+    if (record === this.#spare) this.#spare = undefined;
+    if (current) this.#current = undefined;
+    this.#events.gone(record, death, left || ended || this.#closing);
+    if (this.#closing) return this.#tellIfClosed();
+    if (current) this.#follow(record, death, begun);
+    else if (left) this.#events.lost(record, death, begun);
+    const [next] = this.#toLeave;
+    if (next === undefined || this.#closing) return;
+    this.#toLeave.delete(next);
+    this.leave(next);
+  }
+
+  /** What follows from the end of the current one. */
+  #follow(record: CellRecord, death: DeathData, begun: Claimed): void {
+    const { readyAt } = record;
+    const facts = { begun: begun.size > 0, readyAt, warm: this.#warm };
+    const verdict = this.#starts.ended(death, facts, now());
+    if (verdict === "never") {
+      this.#closing = true;
+      return this.#events.broken(death);
+    }
+    const { pause, unavailable } = verdict;
+    if (pause === 0 || this.#spare !== undefined) {
+      this.#replace();
+    } else {
+      this.#pause = setTimeout(() => {
+        this.#replace();
+        this.#events.started();
+      }, pause);
+    }
+    this.#events.lost(record, death, begun);
+    if (unavailable !== undefined) this.#events.unavailable(unavailable);
+    if (readyAt !== undefined && this.#current !== undefined) this.keepSpare();
+  }
+
+  #tellIfClosed(): void {
+    if (this.#current !== undefined || this.#ending.size > 0 || this.#closed) return;
+    this.#closed = true;
+    this.#events.closed();
+  }
+}
