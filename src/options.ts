@@ -84,15 +84,20 @@ export interface MultiProcessOptions {
    * through the pool, in whole lines, and may come a moment after their outcome; `stop()` waits for it.
    *
    * A **cell** is a child process that holds all workers of the pool, as threads. Nothing that a task does harms the
-   * program: a thread that cannot be stopped, and a crash of the runtime, cost the cell and not the program, and the next
-   * cell takes over. Tasks are `crashed` that ran in a cell that crashed, or had just run there and their outcomes not left
-   * it yet; quick tasks (12 µs) also that were next, at most 7 for each worker. All others are run in the next cell, and
-   * none is run twice. In a cell with a thread that does not end, the tasks beside it run on, while the next has taken
-   * over: until they have ended, more than `size` tasks may run, and a `slot` be taken twice; then its workers are disposed
-   * of. From the first such event on, and for a minute after the last, a spare cell is kept. A cell that cannot be started,
-   * for want of memory, say, is tried again after a pause, of up to 5 s, while tasks wait; what waits when none could be
-   * started for a minute is `crashed`, and the pool tries on. One that never had a cell ends after three. Where other programs take all cores, Linux gives a cell
-   * the lot of one program, tasks that spin included: outcomes have been seen 0.3 s late then, when threads had none.
+   * program: a thread that cannot be stopped, and a crash of the runtime, cost the cell and not the program, and the
+   * next cell takes over. Tasks are `crashed` that ran in a cell that crashed, or had just run there and their outcomes
+   * not left it yet; quick tasks (12 µs) also that were next, at most 7 for each worker. All others are run in the next
+   * cell, and none is run twice. In a cell with a thread that does not end, the tasks beside it run on, while the next
+   * has taken over: until they have ended, more than `size` tasks may run, and a `slot` be taken twice; then its
+   * workers are disposed of. From the first such event on, and for a minute after the last, a spare cell is kept. Where
+   * other programs take all cores, Linux gives a cell the lot of one program, tasks that spin included: outcomes have
+   * been seen 0.3 s late then, when threads had none.
+   *
+   * A cell that cannot be started, for want of memory, say, is tried again after a pause, of up to 5 s, while tasks
+   * wait; what waits when none could be started for a minute is `crashed`, and the pool tries on. One that never had a
+   * cell ends after three. The standard input of a cell is where a cell writes down what was begun: a task that closes
+   * it costs its worker, which is replaced; one that writes there, or cuts it off, can have tasks run twice, or taken
+   * for begun, when their cell dies.
    *
    * A cell is about as quick as threads, where values are small: they are copied, also those in `transfer`. What a process
    * can have, a cell can: `permissions`, `cwd`, `v8Flags`, and a `memoryLimit`, where each thread has that much heap and

@@ -66,6 +66,7 @@ class ThreadSeat extends SharedSeat implements Seat {
   readonly isolation = claims === undefined ? "thread" : "process";
   readonly measured = "thread";
   readonly note = claims?.note;
+  readonly mayNote = claims?.mayNote;
 
   post(message: FromWorker, transfer?: Transferable[]): void {
     post(message, transfer);

@@ -45,7 +45,7 @@ export interface DeathData {
   exitCode: number | null;
   /** What nobody caught. */
   error?: ErrorData;
-  /** The global that a task had changed. */
+  /** What a task had changed that others count on: a global, or `"stdin"`. */
   changed?: string;
   /** What happened, as the end of a sentence that begins with "the worker". */
   message: string;

@@ -12,6 +12,8 @@ export interface Seat {
   claim(seq: number, loading: boolean, callbacks: number, now: number): boolean;
   /** It has claimed the task, and is about to begin it: where that has to be known when its process has died. */
   readonly note?: ((run: Run, now: number) => void) | undefined;
+  /** Whether that can be done: not where a task has closed what it needs. Asked before the task is claimed. */
+  readonly mayNote?: ((run: Run) => boolean) | undefined;
   /** A task that was loading runs now. */
   run(seq: number, callbacks: number, now: number): void;
   /** Whether a task is to come that this worker may claim. */

@@ -44,6 +44,7 @@ interface ModuleEntry extends HookOwner {
 export class TaskRunner {
   readonly #seat: Seat;
   readonly #note: Seat["note"];
+  readonly #mayNote: Seat["mayNote"];
   /** Those of its tasks, by number. Without a prototype: names that tasks give to all objects are not to be found here. */
   readonly #modules: Record<number, ModuleEntry> = createObject(null);
   readonly #results: Results;
@@ -87,6 +88,7 @@ export class TaskRunner {
     this.#measureAt = enough === Infinity ? Infinity : 0;
     this.#seat = seat;
     this.#note = seat.note;
+    this.#mayNote = seat.mayNote;
     this.#results = new Results(seat);
     this.output = new TaskOutput((message) => seat.post(message));
     this.#memoryLimit = memoryLimit;
@@ -225,6 +227,7 @@ export class TaskRunner {
       // Whoever learns of the home takes it back.
       if (this.#home !== undefined && this.#home !== url) continue;
       if (!this.#stackHook.turnTo(entry)) return this.#retire("Error.prepareStackTrace");
+      if (this.#mayNote?.(run) === false) return this.#retire("stdin", "closed its standard input");
       const bits = loaded !== undefined && "target" in loaded ? loaded.bits : 0;
       // Not the end of the last: reading its result, or the globals, may have run code that it left.
       const startedAt = now();
@@ -375,10 +378,10 @@ export class TaskRunner {
   }
 
   /** Ends this worker, of which a task has changed what other tasks count on. Its results are told before. */
-  #retire(changed: string): void {
+  #retire(changed: string, what = `changed its globals (${changed})`): void {
     this.#retired = true;
     this.#results.tell();
-    const message = `was replaced, because a task had changed its globals (${changed})`;
+    const message = `was replaced, because a task had ${what}`;
     this.#seat.post({ type: "dying", death: { reason: "exit", exitCode: 0, changed, message } });
     this.#seat.exit();
   }

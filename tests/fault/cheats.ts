@@ -11,7 +11,7 @@ const EVIL = Object.keys(cheat).filter((name) =>
 );
 
 /** These return like any other task: only their worker is lost. Deno cannot post without the iterator of arrays. */
-const KEEPS = /^(patches(?!Iterator)|pollutesRunnable$|freezes|deletes|pollutesThen$|pollutesMark$)/;
+const KEEPS = /^(patches(?!Iterator)|pollutesRunnable$|freezes|deletes|pollutesThen$|pollutesMark$|closes)/;
 
 /** Declares the tests. */
 export function testCheats(isolation: "thread" | "process" | "cell"): void {

@@ -23,8 +23,9 @@ async function claimed(source: string): Promise<Claimed> {
   const child = spawn(Deno.execPath(), ["run", "--no-prompt", program], {
     stdio: [file, "inherit", "inherit"],
   });
-  await new Promise((resolve) => child.on("exit", resolve));
+  const code = await new Promise((resolve) => child.on("exit", resolve));
   try {
+    assertEquals(code, 0);
     return readClaims(file);
   } finally {
     closeSync(file);
@@ -59,4 +60,18 @@ Deno.test("of a task that was begun more than once the last time is known, which
       new Claims(region).note({ task: 7, attempt, noted: false, next: undefined }, 100 * attempt);
     }`);
   assertEquals(seen.get(7), { attempt: 3, at: 300 });
+});
+
+Deno.test("a worker whose task has closed the file cannot write down any more, and knows before it begins", async () => {
+  const seen = await claimed(`import { closeSync } from "node:fs";
+    const claims = new Claims(0);
+    const [first, second] = [tasks(1, 1), tasks(2, 1)];
+    const before = claims.mayNote(first);
+    claims.note(first, 1_000);
+    closeSync(0);
+    // What is written down may be begun.
+    const after = [claims.mayNote(first), claims.mayNote(second)];
+    if (before && after[0] && !after[1]) Deno.exit(0);
+    throw new Error(\`\${before}, \${after}\`);`);
+  assertEquals([...seen.keys()].filter((id) => id > 0), [1]);
 });
