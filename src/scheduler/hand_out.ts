@@ -5,7 +5,7 @@ import type { Placement } from "./placement.ts";
 import { isUrgent } from "./queue.ts";
 import type { SchedulerOptions, Task } from "./scheduling.ts";
 import type { WaitingTasks } from "./waiting_tasks.ts";
-import { isFull, type WorkerRecord } from "./workers.ts";
+import { isFull, type WorkerRecord, type Workers } from "./workers.ts";
 
 /** Work that is handed out at once is expected to take about this long, in milliseconds. */
 const BATCH_MS = 32;
@@ -32,6 +32,7 @@ type Refuse<T> = (task: T, death: DeathData, now: number) => void;
  */
 export class HandOut<T extends Task> {
   readonly #options: SchedulerOptions;
+  readonly #workers: Workers<T>;
   readonly #waiting: WaitingTasks<T>;
   readonly #modules: ModuleBook;
   readonly #placement: Placement<T>;
@@ -39,12 +40,14 @@ export class HandOut<T extends Task> {
 
   constructor(
     options: SchedulerOptions,
+    workers: Workers<T>,
     waiting: WaitingTasks<T>,
     modules: ModuleBook,
     placement: Placement<T>,
     refuse: Refuse<T>,
   ) {
     this.#options = options;
+    this.#workers = workers;
     this.#waiting = waiting;
     this.#modules = modules;
     this.#placement = placement;
@@ -107,18 +110,24 @@ export class HandOut<T extends Task> {
   /** How many tasks a worker may hold in all; it holds some now. */
   #most(worker: WorkerRecord<T>, held: number): number {
     const { kind, state, handed, nextSeq } = worker;
-    const { capacity, maxTasksPerWorker, size } = this.#options;
+    const { capacity, maxTasksPerWorker } = this.#options;
     const { maxOffered, maxSeq, maxSpan } = capacity[kind];
     // Refilling by halves keeps messages few.
     if (held > maxOffered / 2 || isFull(worker)) return 0;
     const firstSeq = state.phase === "busy" ? state.offered.first()!.seq : nextSeq;
     return Math.min(
       maxOffered,
-      held + Math.ceil(this.#waiting.size / size),
+      held + Math.ceil(this.#waiting.size / this.#sharers),
       held + maxTasksPerWorker - handed,
       held + maxSpan - (nextSeq - firstSeq),
       held + maxSeq + 1 - nextSeq,
     );
+  }
+
+  /** How many workers share what waits; one that comes later takes its part from others. */
+  get #sharers(): number {
+    const { busy, idle } = this.#workers;
+    return Math.max(1, Math.min(this.#options.size, busy + idle));
   }
 
   /** Whether the worker may run the task whose turn it is. */

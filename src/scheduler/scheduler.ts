@@ -79,6 +79,7 @@ export class Scheduler<T extends Task, R extends Result> {
     this.#ends = new TaskEnds(books);
     this.#handOut = new HandOut(
       options,
+      this.#staff.workers,
       this.#queue,
       this.#modules,
       placement,

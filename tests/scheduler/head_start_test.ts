@@ -53,6 +53,14 @@ Deno.test("HeadStart leaves the cores to short tasks for as long as the bridge t
   assertEquals(tell({ type: "tick" }, 100), OTHERS);
 });
 
+Deno.test("HeadStart gives the bridge all short tasks that wait at once: nobody shares them yet", () => {
+  const { tell, end } = create();
+  for (let id = 1; id <= 101; id++) tell({ type: "push", task: fake(id) }, 10);
+  tell({ type: "ready", worker: 1 }, 50);
+  const [offer] = end(0, 50, 50.1).filter((line) => line.startsWith("offer"));
+  assertEquals(offer?.split(",").length, 100);
+});
+
 Deno.test("HeadStart starts the others beside a first task that is not short", () => {
   for (const [readyAt, long] of [[20, 10], [200, 50]] as const) {
     const { scheduler, tell } = create();
