@@ -65,7 +65,7 @@ export class Scheduler<T extends Task, R extends Result> {
       broken: (now) => this.#close(true, now),
       unavailable: (death, now) => this.#ends.failWaiting(death, now),
       zombie: (file) => this.#runs.restrict(file, "zombie"),
-    });
+    }, (module) => this.#modules.estimate(module));
     this.#workers = this.#staff.workers;
     const placement = new Placement(this.#modules, this.#workers, this.#staff);
     const books: Books<T, R> = {

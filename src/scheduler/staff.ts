@@ -1,4 +1,4 @@
-import { HeadStart } from "./head_start.ts";
+import { type Estimate, HeadStart } from "./head_start.ts";
 import { type DepartureEvents, Departures, LET_GO_MS } from "./departures.ts";
 import type { Orders } from "./orders.ts";
 import type { Sizes, StatsData } from "../wire/protocol.ts";
@@ -50,11 +50,18 @@ export class Staff<T extends Task, R extends Result> {
   /** How often all workers were to be replaced, and are not yet. */
   #renewals = 0;
 
-  constructor(options: SchedulerOptions, orders: Orders<T, R>, events: StaffEvents) {
+  constructor(
+    options: SchedulerOptions,
+    orders: Orders<T, R>,
+    events: StaffEvents,
+    estimate: Estimate = () => undefined,
+  ) {
     this.#options = options;
     this.#orders = orders;
     this.spares = new Spares(options.spares, options.maxSpares);
-    this.#headStart = options.headStart ? new HeadStart(this.workers) : undefined;
+    // Of tasks that are handed out one by one it is the messages that take time, and those of several workers overlap.
+    const known = options.capacity.thread.maxOffered > 1 ? estimate : () => undefined;
+    this.#headStart = options.headStart ? new HeadStart(this.workers, known) : undefined;
     this.departures = new Departures(options, orders, this.workers, this.spares, this.#slots, events);
     this.starts = new Starts(options, orders, this.workers, this.spares, this.departures, events);
   }
@@ -97,7 +104,7 @@ export class Staff<T extends Task, R extends Result> {
     const missing = Math.max(wanted + this.#replacing(wanted, now) - there, extra) - missingProcesses;
     if (missingProcesses > 0) this.starts.start("process", missingProcesses, now);
     if (missing <= 0) return;
-    const until = this.#headStart?.until(now);
+    const until = this.#headStart?.until(tasks, now);
     if (until !== undefined) return this.#orders.wakeBy(until);
     this.starts.start(this.#replacement, missing, now);
   }
