@@ -65,17 +65,21 @@ for (const isolation of ["thread", "process", "cell"] as const) {
         "await new Promise((end) => setTimeout(end, 9_000));",
       ]
     ) {
-      const { code, stderr, ms } = await script("disposes.ts", [isolation, body]);
+      const { code, stderr, ms } = await script("disposes.ts", [isolation, body, "300"]);
       assertEquals([code, stderr], [0, line + line], body);
       assert(ms < 30_000, `${ms} ms`);
     }
   });
 
   Deno.test(`dispose() that throws is told of, and one that takes no time is not waited for (${isolation})`, async () => {
-    const { code, stderr } = await script("disposes.ts", [isolation, 'throw new Error("as asked");']);
+    const { code, stderr } = await script("disposes.ts", [
+      isolation,
+      'throw new Error("as asked");',
+      "20000",
+    ]);
     const line = "multiprocess: a worker could not run its initializer's dispose(): as asked\n";
     assertEquals([code, stderr], [0, line + line]);
-    assertEquals((await script("disposes.ts", [isolation, ""])).stderr, "");
+    assertEquals((await script("disposes.ts", [isolation, "", "20000"])).stderr, "");
   });
 
   Deno.test(`terminate() does not wait for dispose() (${isolation})`, async () => {
