@@ -253,6 +253,8 @@ export class PoolWorkers {
     switch (message.type) {
       case "gone":
         return this.#ended(message.worker, message.death);
+      case "interrupted":
+        return this.#host.tell({ type: "interrupted", worker: message.worker });
       case "undeliverable":
         if (!this.#workers.has(message.worker)) return;
         return this.#host.tell({

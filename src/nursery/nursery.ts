@@ -80,6 +80,12 @@ function serve(port: MessagePort): () => Promise<void> {
     }
   };
 
+  /** Only from then on it may take long to end: until then others may have been started here. */
+  const kill = async (worker: number) => {
+    await workers.get(worker)?.kill();
+    tell({ type: "interrupted", worker });
+  };
+
   const answer = async ({ file, specifier, permissions, main }: Question) => {
     processes ??= await import("../runtime/process.ts");
     const readable = await processes.mayReadModule(specifier, { permissions, main }).catch(() => false);
@@ -95,7 +101,7 @@ function serve(port: MessagePort): () => Promise<void> {
       case "kill": {
         const at = waiting.findIndex(({ worker }) => worker === data.worker);
         if (at >= 0) waiting.splice(at, 1)[0]!.port.close();
-        else void workers.get(data.worker)?.kill();
+        else void kill(data.worker);
         return;
       }
       case "ask-readable":

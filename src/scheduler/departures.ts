@@ -95,7 +95,7 @@ export class Departures<T extends Task, R extends Result> {
     this.#orders.wakeBy(this.#ending.dueAt);
   }
 
-  /** The entry has interrupted the bridge. */
+  /** A worker has been interrupted that was to be. */
   interrupted(worker: number, now: number): void {
     this.#ending.interrupted(worker, now);
     this.#orders.wakeBy(this.#ending.dueAt);

@@ -20,8 +20,9 @@ interface Ending {
   file: number | undefined;
   /** How long it has to end when asked to, in milliseconds. */
   grace: number;
+  /** The entry interrupts it, which may be blocked for long. */
   readonly bridge: boolean;
-  /** `interrupting`: it is to be interrupted by a thread that may be blocked. Only when that says so its time is running. */
+  /** `interrupting`: a thread is to interrupt it that may be busy. Only when that says so its time is running. */
   stage: "retiring" | "disposing" | "asked" | "interrupting" | "interrupted" | "zombie";
 }
 
@@ -97,10 +98,11 @@ export class EndingWorkers {
    * that hang can be stopped, and nothing is to wait for them that long.
    */
   doubts(file: number, now: number): boolean {
-    for (const { file: last, stage, since } of this.#workers.values()) {
+    for (const { file: last, stage, since, bridge } of this.#workers.values()) {
       if (last !== file) continue;
       if (stage === "zombie") return true;
-      if (stage === "interrupted" && (now > since + DOUBT_MS || !this.#stoppable.has(file))) return true;
+      const interrupted = stage === "interrupted" || (stage === "interrupting" && !bridge);
+      if (interrupted && (now > since + DOUBT_MS || !this.#stoppable.has(file))) return true;
     }
     return false;
   }
@@ -112,7 +114,7 @@ export class EndingWorkers {
     return at;
   }
 
-  /** The bridge has been interrupted: the entry does that, when it comes to it. */
+  /** It has been interrupted: the nursery does that when it comes to it, or the entry. */
   interrupted(worker: number, now: number): void {
     const ending = this.#workers.get(worker);
     if (ending?.stage !== "interrupting") return;
@@ -168,7 +170,7 @@ export class EndingWorkers {
       }
       const disposing = ending.stage === "disposing";
       if (disposing || ending.stage === "retiring") this.#killed++;
-      ending.stage = ending.bridge ? "interrupting" : "interrupted";
+      ending.stage = "interrupting";
       overdue.push({ worker, zombie: false, disposing, file });
     }
     return overdue;

@@ -127,7 +127,7 @@ export type Event<T extends Task, R extends Result> =
   | { type: "taken-back"; worker: number; seqs: readonly number[] }
   /** The worker was told to close, and cleans up. */
   | { type: "disposing"; worker: number }
-  /** The bridge, which was to be interrupted, has been. */
+  /** The worker, which was to be interrupted, has been. */
   | { type: "interrupted"; worker: number }
   /** The worker has ended. */
   | {

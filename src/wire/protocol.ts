@@ -339,6 +339,8 @@ export interface ChildSpec {
 /** From the nursery to the dispatcher. */
 export type FromNursery =
   | { type: "gone"; worker: number; death: DeathData }
+  /** It was to be interrupted, or killed, and has been. */
+  | { type: "interrupted"; worker: number }
   /** A message that a child process cannot be sent. */
   | { type: "undeliverable"; worker: number; seq: number; error: ErrorData }
   /** Whether child processes that have nothing but their permissions may read all files of a module. */

@@ -40,7 +40,7 @@ for (const how of ["stop", "terminate"]) {
 }
 
 Deno.test("a pool that is ended while its workers start ends, and the program does not", async () => {
-  assertEquals(await survives("starts", String(seed())), "over\n");
+  assertEquals(await survives("starts", String(seed()), 180_000), "over\n");
 });
 
 Deno.test("a thread that is stopped while it compiles WebAssembly from a stream harms nobody", async () => {

@@ -40,6 +40,11 @@ export function takenBack(worker: number, seqs: number[]): FakeEvent {
   return { type: "taken-back", worker, seqs };
 }
 
+/** A worker that was to be interrupted has been. */
+export function interrupted(worker: number): FakeEvent {
+  return { type: "interrupted", worker };
+}
+
 /** A worker has died; unless said otherwise it had begun nothing of what it held, and gave nothing back. */
 export function gone(worker: number, more: Partial<FakeEvent & { type: "gone" }> = {}): FakeEvent {
   return { type: "gone", worker, death: DEATH, results: [], running: undefined, unclaimed: [], ...more };

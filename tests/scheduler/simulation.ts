@@ -129,6 +129,7 @@ export class Simulation {
         case "kill": {
           const worker = this.workers.get(command.worker)!;
           if (!worker.stuck) this.#after(1, () => this.end(worker));
+          if (command.type === "kill") events.push({ type: "interrupted", worker: worker.id });
           break;
         }
         case "finish":

@@ -1,5 +1,17 @@
 import { assertEquals } from "@std/assert";
-import { cancel, gone, looked, push, ready, result, results, running, takenBack, TICK } from "./events.ts";
+import {
+  cancel,
+  gone,
+  interrupted,
+  looked,
+  push,
+  ready,
+  result,
+  results,
+  running,
+  takenBack,
+  TICK,
+} from "./events.ts";
 import { brief, fake, warm, watchedAt } from "./fakes.ts";
 
 Deno.test("Scheduler escalates from asking to interrupting to a zombie, and counts the end", () => {
@@ -9,11 +21,27 @@ Deno.test("Scheduler escalates from asking to interrupting to a zombie, and coun
   assertEquals(scheduler.wakeAt, 400);
   assertEquals(brief(tell(TICK, 399)), []);
   assertEquals(brief(tell(TICK, 400)), ["kill 1"]);
-  assertEquals(scheduler.stats().zombies, 0);
+  tell(interrupted(1), 401);
   tell(TICK, 1_400);
+  assertEquals(scheduler.stats().zombies, 0);
+  tell(TICK, 1_401);
   assertEquals(scheduler.stats().zombies, 1);
   tell(gone(1), 5_000);
   assertEquals(scheduler.stats().zombies, 0);
+  assertEquals(scheduler.stats().ended, { asked: 0, interrupted: 1 });
+});
+
+Deno.test("Scheduler counts no worker as a zombie that nobody came to interrupt yet", () => {
+  const { scheduler, tell } = warm();
+  tell(push(fake(1)), 0);
+  tell(looked(1, running(0, 0)), 100);
+  assertEquals(brief(tell(TICK, 400)), ["kill 1"]);
+  // The nursery is starting other workers.
+  tell(TICK, 10_000);
+  assertEquals(scheduler.stats().zombies, 0);
+  tell(interrupted(1), 10_001);
+  assertEquals(scheduler.wakeAt, 11_001);
+  tell(gone(1), 10_050);
   assertEquals(scheduler.stats().ended, { asked: 0, interrupted: 1 });
 });
 

@@ -138,6 +138,7 @@ export class World {
           break;
         case "kill":
           this.#workers.get(command.worker)?.kill();
+          events.push({ type: "interrupted", worker: command.worker });
           break;
         case "ran":
         case "abort":
