@@ -161,11 +161,6 @@ noteGlobals();
 
 const seat = isolation === "process" || memory === undefined ? new MessageSeat() : new ThreadSeat(memory);
 const runner = new TaskRunner(seat, setup.memoryLimit, setup.maxMemoryBeforeRecycle);
-if (setup.output !== "inherit") {
-  const { divertOutput } = await import("./diverted_output.ts");
-  divertOutput(setup.output === "ignore" ? () => true : (stream, text) => runner.output.print(stream, text));
-}
-
 /** Of the calls that are stop points. */
 const gate = new Gate(life, end, () => (seat as ThreadSeat).stopped);
 
@@ -173,15 +168,29 @@ const gate = new Gate(life, end, () => (seat as ThreadSeat).stopped);
 let heardAt = 0;
 /** What has come while a built-in is loaded. */
 let held: ToWorker[] | undefined;
-listen<ToWorker>(port, (message) => {
-  heardAt = now();
-  if (held !== undefined) held.push(message);
-  else if (!leaving) runner.receive(message);
-});
 
-hideLocks();
-// Else nothing interrupts it, and a process is killed.
-if (isInterruptible && isolation === "thread") {
+// Not `await begin()`: of a thread that ends before its module has been evaluated Deno keeps two descriptors of the event
+// loop and the memory of its modules for good (seen up to 2.9.6).
+begin().catch((thrown) => die(thrown, "an uncaught error"));
+
+async function begin(): Promise<void> {
+  if (setup.output !== "inherit") {
+    const { divertOutput } = await import("./diverted_output.ts");
+    divertOutput(
+      setup.output === "ignore" ? () => true : (stream, text) => runner.output.print(stream, text),
+    );
+  }
+  listen<ToWorker>(port, (message) => {
+    heardAt = now();
+    if (held !== undefined) held.push(message);
+    else if (!leaving) runner.receive(message);
+  });
+  hideLocks();
+  // Else nothing interrupts it, and a process is killed.
+  if (!isInterruptible || isolation === "process") {
+    if (lock !== undefined) await holdLock(lock);
+    return await start(setup);
+  }
   replaceStreaming();
   // An initializer takes its time anyhow.
   if (hurried && setup.initializer === undefined) {
@@ -196,9 +205,6 @@ if (isInterruptible && isolation === "thread") {
     await holdLock();
     await start(setup);
   }
-} else {
-  if (lock !== undefined) await holdLock(lock);
-  await start(setup);
 }
 
 /** What makes it ready is not to wait behind tasks: only then its priority is lowered. */
