@@ -24,7 +24,7 @@ import type { RunTask } from "./run_task.ts";
 
 /** How long the nursery is waited for, in milliseconds: it may be busy with large values of other tasks. */
 const DRAIN_MS = 2_000;
-/** How long to wait to be told why a worker ended, in milliseconds. */
+/** How long to wait to be told why a worker ended by whoever is not busy, in milliseconds. */
 const DEATH_MS = 250;
 
 /** What the workers need of their dispatcher. */
@@ -145,7 +145,7 @@ export class PoolWorkers {
   ): Opened {
     const opened = open({
       message: (message) => this.#fromWorker(worker, message),
-      gone: () => this.#portClosed(worker),
+      gone: () => void this.#portClosed(worker),
     });
     const strange = isolation !== this.#options.isolation;
     const worker = new PoolWorker(id, isolation, strange, opened.link, () => this.look(worker));
@@ -287,7 +287,7 @@ export class PoolWorkers {
     return false;
   }
 
-  /** What a process says comes through the nursery, which may be busy with what another process says. */
+  /** What a process says comes through the nursery, and the end of a thread: it may be busy with others. */
   async #drainNursery(worker: number): Promise<void> {
     const drained = Promise.withResolvers<void>();
     const request = ++this.#drains;
@@ -396,10 +396,12 @@ export class PoolWorkers {
     if (results.length > 0) this.#host.tell({ type: "results", worker: worker.id, results });
   }
 
-  #portClosed(worker: PoolWorker): void {
+  async #portClosed(worker: PoolWorker): Promise<void> {
     worker.closed = true;
-    if ((worker.death ?? worker.seen) !== undefined || worker.dismissed) this.#bury(worker);
-    else setTimeout(() => this.#bury(worker), DEATH_MS);
+    if ((worker.death ?? worker.seen) !== undefined || worker.dismissed) return this.#bury(worker);
+    // The nursery tells why, as soon as it is not busy starting others.
+    if (worker.id !== this.#bridge) await this.#drainNursery(worker.id);
+    setTimeout(() => this.#bury(worker), DEATH_MS);
   }
 
   #bury(worker: PoolWorker): void {
