@@ -19,7 +19,7 @@ export interface StaffEvents {
   leaving(record: CellRecord): void;
   /** It has ended; `asked` to, or by itself. */
   gone(record: CellRecord, death: DeathData, asked: boolean): void;
-  /** Before that it had tasks; by now another may have taken over. */
+  /** With what it was given and asked, if anything: by now another may have taken over. */
   lost(record: CellRecord, death: DeathData, begun: Claimed): void;
   /** No cell can be had for the time being. */
   unavailable(death: DeathData): void;
@@ -244,7 +244,7 @@ export class CellStaff {
     this.#events.gone(record, death, left || ended || this.#closing);
     if (this.#closing) return this.#tellIfClosed();
     if (current) this.#follow(record, death, begun);
-    else if (left) this.#events.lost(record, death, begun);
+    else if (left || ended) this.#events.lost(record, death, begun);
     const [next] = this.#toLeave;
     if (next === undefined || this.#closing) return;
     this.#toLeave.delete(next);

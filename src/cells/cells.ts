@@ -23,7 +23,7 @@ import type {
 } from "../wire/protocol.ts";
 import { BatchHead, OutcomeRecord, TaskRecord } from "../wire/records.ts";
 import type { CellRecord, Over } from "./cell_record.ts";
-import { CellStaff } from "./cell_staff.ts";
+import { CellStaff, type StartCell } from "./cell_staff.ts";
 import { fateOf, neverRan, nextAfter } from "./lost_task.ts";
 import { type OpenTask, openTask, OpenTasks, ranSoOften, type Sent } from "./open_tasks.ts";
 import { Specifiers } from "./specifiers.ts";
@@ -32,6 +32,7 @@ import { Surveys } from "./surveys.ts";
 /** See the module's description. */
 export class Cells {
   readonly #post: (message: ToEntry, transfer?: Transferable[]) => void;
+  readonly #startCell: StartCell | undefined;
   #options!: DispatcherOptions;
   #staff!: CellStaff;
   readonly #specifiers = new Specifiers();
@@ -46,9 +47,13 @@ export class Cells {
   #cancelledUpTo = 0;
   readonly #surveys: Surveys;
 
-  /** @param post Sends a message to the entry. */
-  constructor(post: (message: ToEntry, transfer?: Transferable[]) => void) {
+  /**
+   * @param post Sends a message to the entry.
+   * @param startCell Starts a cell; if absent, a real one.
+   */
+  constructor(post: (message: ToEntry, transfer?: Transferable[]) => void, startCell?: StartCell) {
     this.#post = post;
+    this.#startCell = startCell;
     this.#surveys = new Surveys((request, stats) => {
       post({ type: "stats", request, stats: this.#withHeld(stats) });
     });
@@ -127,7 +132,7 @@ export class Cells {
         this.#post({ type: "told" });
         this.#post({ type: "closed", stats: this.#surveys.total() });
       },
-    });
+    }, this.#startCell);
     this.#staff.start();
   }
 
