@@ -18,6 +18,8 @@ export class CellRecord {
   readyAt: number | undefined;
   /** Tasks were to be handed to it. */
   used = false;
+  /** Specifiers of modules whose files it may not read: they were not known when it was started. */
+  readonly unreadable = new Set<string>();
   /** Modules that it was asked of. */
   readonly inspections = new Set<number>();
   /** Who waits until it has replaced its workers, and until it has cancelled what it has not begun, each in turn. */

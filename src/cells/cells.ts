@@ -37,7 +37,7 @@ export class Cells {
   #staff!: CellStaff;
   readonly #specifiers = new Specifiers();
   readonly #open = new OpenTasks();
-  /** Those of them that are in no cell: there is none, or it is too early for the next attempt. */
+  /** Those of them that are in no cell: there is none that may read their module, or it is too early for the next attempt. */
   readonly #held = new Set<number>();
   /** Modules that a cell is to be asked of when there is one. */
   readonly #inspections = new Set<number>();
@@ -114,13 +114,17 @@ export class Cells {
       leaving: (record) => {
         record.cancelWaiting(Infinity, NOBODY);
         this.#surveys.remember(record);
+        this.#sendHeld();
       },
       gone: (record, death, asked) => {
         const events = record.workersGone(asked ? "stopped" : death.reason, death.error);
         if (events.length > 0) this.#post({ type: "events", events });
         this.#surveys.ended(record);
       },
-      lost: (record, death, begun) => this.#lose(record, death, begun),
+      lost: (record, death, begun) => {
+        this.#lose(record, death, begun);
+        this.#sendHeld();
+      },
       unavailable: (death) => this.#crashHeld(death),
       started: () => this.#sendHeld(),
       broken: (death) => {
@@ -146,13 +150,24 @@ export class Cells {
     if (!isNew) return;
     // The cells that there are may not read its files.
     this.#staff.dismissSpare();
-    if (this.#staff.current !== undefined) this.#staff.leave(this.#staff.current);
+    const { current } = this.#staff;
+    if (current === undefined) return;
+    this.#staff.leave(current);
+    // Too many others do: what needs the module waits until it has left.
+    if (current === this.#staff.current) current.unreadable.add(specifier);
+  }
+
+  /** The cell that is given tasks of the module, if there is one. */
+  #cellFor(module: number): CellRecord | undefined {
+    const { current } = this.#staff;
+    if (current === undefined || current.unreadable.size === 0) return current;
+    return current.unreadable.has(this.#specifiers.get(module)!) ? undefined : current;
   }
 
   #inspect(module: number): void {
-    const { current } = this.#staff;
-    if (current === undefined) this.#inspections.add(module);
-    else current.inspect(module, this.#specifiers);
+    const to = this.#cellFor(module);
+    if (to === undefined) this.#inspections.add(module);
+    else to.inspect(module, this.#specifiers);
   }
 
   #renew(): void {
@@ -184,15 +199,19 @@ export class Cells {
 
   #pushBatch(batch: ArrayBuffer): void {
     const words = new Int32Array(batch);
-    const to = this.#staff.current;
+    const { current } = this.#staff;
+    const to = current !== undefined && current.unreadable.size === 0 ? current : undefined;
     const sent: Sent = { to, words, data: undefined, pushedAt: BatchHead.at(words), dueAt: 0 };
+    const held: number[] = [];
     for (let at: number = BatchHead.words; at < words.length; at += words[at]!) {
       const id = TaskRecord.id(words, at);
       this.#open.set(id, sent);
-      if (to === undefined) this.#held.add(id);
+      if (to === undefined) held.push(id);
       else to.sent(TaskRecord.module(words, at), this.#specifiers);
     }
-    to?.cell.post(batch);
+    if (to !== undefined) return to.cell.post(batch);
+    for (const id of held) this.#held.add(id);
+    this.#sendHeld(held);
   }
 
   #push(data: TaskData, pushedAt: number): void {
@@ -203,7 +222,7 @@ export class Cells {
 
   #send(task: OpenTask): void {
     const { id, module, pushedAt, record, data, dueAt } = task;
-    const to = this.#staff.current;
+    const to = this.#cellFor(module);
     if (to === undefined) return this.#hold(task);
     this.#held.delete(id);
     to.sent(module, this.#specifiers);
@@ -233,12 +252,12 @@ export class Cells {
     setTimeout(() => this.#sendHeld([task.id]), after);
   }
 
-  /** Sends what is in no cell, if there is one and it is time. */
-  #sendHeld(ids: readonly number[] = [...this.#held]): void {
-    const { current } = this.#staff;
-    if (current === undefined) return;
-    for (const module of this.#inspections) current.inspect(module, this.#specifiers);
+  /** Sends what is in no cell, if there is one for it and it is time. */
+  #sendHeld(ids: Iterable<number> = [...this.#held]): void {
+    if (this.#staff.current === undefined) return;
+    const inspections = [...this.#inspections];
     this.#inspections.clear();
+    for (const module of inspections) this.#inspect(module);
     // Timers may be early by a part of a millisecond.
     const by = now() + 1;
     for (const id of ids) {

@@ -91,7 +91,9 @@ function cellsOf(more: { maxZombies?: number; readsAll?: boolean } = {}) {
     const words = new Int32Array(BatchHead.words + tasks.length * TaskRecord.header);
     BatchHead.put(words, tasks.length, 0);
     tasks.forEach(({ id, module }, i) => {
-      TaskRecord.put(words, BatchHead.words + i * TaskRecord.header, TaskRecord.header, id, module, 1_000);
+      const at = BatchHead.words + i * TaskRecord.header;
+      words[at] = TaskRecord.header;
+      TaskRecord.put(words, at, id, module, 1_000);
     });
     cells.receive(words.buffer);
   };
@@ -125,5 +127,37 @@ Deno.test("what callbacks a module has is asked of the next cell when one that w
   fakes[0]!.say({ type: "zombie" });
   fakes[0]!.end();
   assertEquals(fakes[1]!.types, ["module", "inspect"]);
+  void cells.end();
+});
+
+Deno.test("a task whose module no cell may read waits for one that may, while as many leave as may at a time", () => {
+  const { cells, fakes, learn, push, batch } = cellsOf({ readsAll: false, maxZombies: 1 });
+  learn(1);
+  // The first one was not to read anything.
+  fakes[0]!.end();
+  push(1, 1);
+  learn(2);
+  push(2, 2);
+  assertEquals(fakes.map(({ tasks }) => tasks), [[], [1], [2]]);
+  learn(3);
+  push(3, 3);
+  batch({ id: 4, module: 3 }, { id: 5, module: 2 });
+  cells.receive({ type: "inspect", module: 3 });
+  assertEquals(fakes.map(({ tasks }) => tasks), [[], [1], [2, 5]]);
+  fakes[1]!.finish(1);
+  fakes[1]!.end();
+  assertEquals(fakes.map(({ tasks }) => tasks), [[], [1], [2, 5], [3, 4]]);
+  assertEquals(fakes.map(({ types }) => types.includes("inspect")), [false, false, false, true]);
+  void cells.end();
+});
+
+Deno.test("a task whose module the cell may not read goes to the next also when the cell dies", () => {
+  const { cells, fakes, learn, push } = cellsOf({ readsAll: false, maxZombies: 1 });
+  learn(1);
+  learn(2);
+  push(1, 2);
+  assertEquals(fakes.map(({ tasks }) => tasks), [[], []]);
+  fakes[1]!.end();
+  assertEquals(fakes.map(({ tasks }) => tasks), [[], [], [1]]);
   void cells.end();
 });
