@@ -105,6 +105,7 @@ export class CellStaff {
   resize(sizes: Sizes): void {
     Object.assign(this.#options, sizes);
     this.#current?.cell.post({ type: "resize", sizes });
+    this.#leaveNext();
   }
 
   /** Whether events are to be told. */
@@ -149,9 +150,7 @@ export class CellStaff {
   /** Another takes over; what runs in this one runs to its end. */
   leave(record: CellRecord): void {
     if (this.#leaving.has(record) || this.#closing) return;
-    if (this.#leaving.size + this.#ending.size >= this.#options.maxZombies) {
-      return void this.#toLeave.add(record);
-    }
+    if (this.#isFull) return void this.#toLeave.add(record);
     this.#leaving.add(record);
     if (record === this.#current) this.#replace();
     this.#events.leaving(record);
@@ -245,10 +244,22 @@ export class CellStaff {
     if (this.#closing) return this.#tellIfClosed();
     if (current) this.#follow(record, death, begun);
     else if (left || ended) this.#events.lost(record, death, begun);
-    const [next] = this.#toLeave;
-    if (next === undefined || this.#closing) return;
-    this.#toLeave.delete(next);
-    this.leave(next);
+    this.#leaveNext();
+  }
+
+  /** Those leave that were to when another had, as many as may be on their way. */
+  #leaveNext(): void {
+    if (this.#closing) return;
+    for (const record of this.#toLeave) {
+      if (this.#isFull) return;
+      this.#toLeave.delete(record);
+      this.leave(record);
+    }
+  }
+
+  /** Whether no more cells may be on their way. */
+  get #isFull(): boolean {
+    return this.#leaving.size + this.#ending.size >= this.#options.maxZombies;
   }
 
   /** What follows from the end of the current one. */

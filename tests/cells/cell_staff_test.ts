@@ -53,6 +53,7 @@ function staffOf(more: { initializer?: boolean; maxZombies?: number } = {}) {
     permissions: undefined,
     setup: { initializer: more.initializer ? { module: "file:///i.ts", data: undefined } : undefined },
     v8Flags: [],
+    takesOver: false,
   } as unknown as DispatcherOptions;
   const name = (record: CellRecord) => cells.indexOf(record.cell as FakeCell);
   const staff = new CellStaff(options, new Specifiers(), {
@@ -179,6 +180,21 @@ Deno.test("no more cells than maxZombies are on their way at a time: others leav
   cells[2]!.end(KILLED, [1]);
   cells[1]!.end();
   assertEquals([current(), staff.serving().length], [3, 1]);
+  void staff.end();
+});
+
+Deno.test("a cell that may not leave yet leaves at once when the pool is resized to allow for more", () => {
+  const { staff, cells, log, busy, current, ready } = staffOf({ initializer: true, maxZombies: 1 });
+  ready();
+  staff.leave(staff.current!);
+  busy.add(staff.current!);
+  staff.leave(staff.current!);
+  assertEquals([current(), cells.length], [1, 2]);
+  const sizes = { size: 2, minSize: 2, restarts: 2 };
+  staff.resize({ ...sizes, maxZombies: 1 });
+  assertEquals([current(), cells.length], [1, 2]);
+  staff.resize({ ...sizes, maxZombies: 2 });
+  assertEquals([current(), cells.length, log], [2, 3, ["0 leaves", "1 leaves"]]);
   void staff.end();
 });
 

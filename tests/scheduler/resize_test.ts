@@ -1,7 +1,9 @@
 import { assertEquals } from "@std/assert";
+import { Scheduler } from "../../src/scheduler/scheduler.ts";
+import type { Result } from "../../src/scheduler/scheduling.ts";
 import type { Sizes } from "../../src/wire/protocol.ts";
 import { gone, push, ready, result, results, TICK } from "./events.ts";
-import { brief, fake, type FakeEvent, warm } from "./fakes.ts";
+import { brief, fake, type FakeEvent, type FakeTask, options, warm } from "./fakes.ts";
 import { Simulation } from "./simulation.ts";
 
 const resize = (size: number, more: Partial<Sizes> = {}): FakeEvent => ({
@@ -54,6 +56,24 @@ Deno.test("Scheduler restarts as many workers a second as the new size says", ()
     tell(push(fake(worker)), 100 * worker);
     tell(results(worker + 1, result(0, 0, 1)), 100 * worker);
   }
+});
+
+Deno.test("Scheduler starts at once what waits for the restart budget when the pool is resized to a larger one", () => {
+  const { scheduler, tell } = warm({ spares: 0, restarts: 0.01 });
+  let worker = 1;
+  // None of them is of any use.
+  for (; worker <= 4; worker++) tell(gone(worker), 0);
+  tell(push(fake(1)), 0);
+  assertEquals([brief(tell(TICK, 1_000)), scheduler.stats().workers.starting], [[], 0]);
+  assertEquals(brief(tell(resize(1, { restarts: 1e6 }), 1_001)), []);
+  assertEquals(brief(tell(TICK, 1_003)), ["spawn 5"]);
+});
+
+Deno.test("Scheduler is warm at once when the pool is resized to what is there already", () => {
+  const scheduler = new Scheduler<FakeTask, Result>(options({ size: 4, minSize: 4, spares: 0 }));
+  scheduler.start(0);
+  assertEquals(brief(scheduler.handle(ready(1), 1)), []);
+  assertEquals(brief(scheduler.handle(resize(1), 2)), ["warm"]);
 });
 
 Deno.test("a pool that is resized over and over under load loses no task, and has the size it was given last", () => {

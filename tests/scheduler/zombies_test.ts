@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { fake } from "./fakes.ts";
+import { gone, interrupted, looked, push, running, TICK } from "./events.ts";
+import { brief, fake, type FakeEvent, warm } from "./fakes.ts";
 import { type Fate, Simulation } from "./simulation.ts";
 
 const POOL = { size: 2, restarts: 2, spares: 1, processes: true, maxZombies: 6 } as const;
@@ -87,6 +88,34 @@ Deno.test("Scheduler fails waiting tasks when no zombie has ended for a minute, 
   pool.run(70_000);
   assertEquals(pool.count(), { "timed-out": 3, crashed: 7 });
 });
+
+for (const kind of ["thread", "process"] as const) {
+  Deno.test(`Scheduler starts workers at once when the pool is resized to allow for more zombies (${kind})`, () => {
+    const { scheduler, tell } = warm({
+      kind,
+      size: 2,
+      spares: 0,
+      maxZombies: 1,
+      killGrace: 0,
+      maxOffered: 1,
+    });
+    for (let id = 1; id <= 3; id++) tell(push(fake(id)), 0);
+    const lines = (event: FakeEvent, now: number) =>
+      brief(tell(event, now)).filter((line) => !/^(close|kill|settle)/.test(line));
+    lines(looked(1, running(0, 0)), 100);
+    lines(interrupted(1), 100);
+    // It does not end: no other is started in its place.
+    tell(TICK, 2_000);
+    assertEquals(scheduler.stats().zombies, 1);
+    for (const worker of [3, 2]) lines(gone(worker), 2_000);
+    assertEquals(lines(push(fake(4)), 2_001), []);
+    const sizes = { size: 2, minSize: 2, maxZombies: 2, restarts: 2 };
+    assertEquals(
+      lines({ type: "resize", sizes }, 2_002).filter((line) => line.startsWith("spawn")).length,
+      2,
+    );
+  });
+}
 
 Deno.test("Scheduler runs a module in processes that took one along, where it would have taken the program", () => {
   let healthy = true;
