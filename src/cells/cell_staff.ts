@@ -64,7 +64,7 @@ export class CellStaff {
   readonly #toLeave = new Set<CellRecord>();
   readonly #ending = new Set<CellRecord>();
   /** One has been ready. */
-  #warm = false;
+  #warm: boolean;
   #watched = false;
   #closing = false;
   #closed = false;
@@ -80,6 +80,12 @@ export class CellStaff {
     this.#specifiers = specifiers;
     this.#events = events;
     this.#startCell = startCell;
+    this.#warm = options.takesOver;
+  }
+
+  /** Whether a cell has been ready: from then on the pool goes on, whatever becomes of cells. */
+  get warm(): boolean {
+    return this.#warm;
   }
 
   /** What tasks are handed to. */

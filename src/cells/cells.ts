@@ -360,7 +360,8 @@ export class Cells {
         if (from.used) this.#surveys.answer(from, 0, message.stats);
         return from.cell.kill();
       case "broken":
-        return from === this.#staff.current ? this.#post(message) : from.cell.kill();
+        // It may have been started before the pool was warm, to take over later.
+        return from === this.#staff.current && !this.#staff.warm ? this.#post(message) : from.cell.kill();
       default:
         return this.#post(message);
     }

@@ -22,6 +22,7 @@ export function connectDispatcher(options: PoolOptions): Connect {
     );
   }
   if (options.permissions !== undefined) childPermissions(options.permissions);
+  let takesOver = false;
   return (events) => {
     const isolation = chooseIsolation(options.isolation, options.name, options.memoryLimit);
     const cell = options.isolation === "cell";
@@ -29,7 +30,7 @@ export function connectDispatcher(options: PoolOptions): Connect {
     // An initializer is for the workers of the pool, and a pool that keeps no workers is not to have one that waits.
     const bridge = options.bridge && isolation === "thread" && !cell && options.initializer === undefined &&
       options.minSize + options.spares > 0 && isBridgeOfUse();
-    return new DispatcherClient(
+    const client = new DispatcherClient(
       {
         name: options.name,
         ...sizesOf(options),
@@ -38,7 +39,7 @@ export function connectDispatcher(options: PoolOptions): Connect {
         maxSpares: options.maxSpares,
         isolation,
         cell,
-        takesOver: false,
+        takesOver,
         bridge,
         processes,
         maxTasksPerWorker: options.maxTasksPerWorker,
@@ -63,5 +64,8 @@ export function connectDispatcher(options: PoolOptions): Connect {
       },
       events,
     );
+    // Only a pool that was warm has its dispatcher replaced.
+    takesOver = true;
+    return client;
   };
 }

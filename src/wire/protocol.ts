@@ -132,7 +132,7 @@ export interface DispatcherOptions extends Sizes {
   isolation: "thread" | "process";
   /** It runs in a cell. */
   cell: boolean;
-  /** Another cell of the pool has been ready before: it goes on, whatever becomes of the workers of this one. */
+  /** The pool was warm with another cell, or dispatcher: it goes on, whatever becomes of the workers of this one. */
   takesOver: boolean;
   /** The entry starts a first worker itself: see `runtime/bridge.ts`. */
   bridge: boolean;

@@ -14,6 +14,7 @@ import { BatchHead, TaskRecord } from "../../src/wire/records.ts";
 class FakeCell {
   readonly heard: ToDispatcher[] = [];
   readonly gone: Promise<void> = Promise.resolve();
+  killed = false;
   readonly #events: CellEvents;
 
   constructor(events: CellEvents) {
@@ -24,7 +25,9 @@ class FakeCell {
     this.heard.push(message);
   }
 
-  kill(): void {}
+  kill(): void {
+    this.killed = true;
+  }
 
   say(message: ToEntry): void {
     this.#events.message(message);
@@ -79,6 +82,7 @@ function cellsOf(more: { maxZombies?: number; readsAll?: boolean } = {}) {
     permissions: more.readsAll === false ? { flags: [], readsAll: false, readsSome: false } : undefined,
     setup: { initializer: undefined },
     v8Flags: [],
+    takesOver: false,
   } as unknown as DispatcherOptions;
   cells.receive({ type: "hello", version: PROTOCOL_VERSION, options, nursery: undefined, bridge: undefined });
   const learn = (module: number) =>
@@ -159,5 +163,25 @@ Deno.test("a task whose module the cell may not read goes to the next also when 
   assertEquals(fakes.map(({ tasks }) => tasks), [[], []]);
   fakes[1]!.end();
   assertEquals(fakes.map(({ tasks }) => tasks), [[], [], [1]]);
+  void cells.end();
+});
+
+Deno.test("a pool that is warm is not ended by a spare from before whose initializer fails when it has taken over", () => {
+  const { cells, fakes, types } = cellsOf();
+  // A worker does not end while others still start: the next cell takes over, and there is a spare.
+  fakes[0]!.say({ type: "zombie" });
+  fakes[1]!.say({ type: "ready", startMs: 10 });
+  fakes[1]!.end();
+  const error = { class: "Error", name: "Error", message: "as asked", stack: undefined, properties: [] };
+  fakes[2]!.say({ type: "broken", error, message: "could not run its initializer: as asked" });
+  assertEquals([types(), fakes[2]!.killed], [["ready"], true]);
+  void cells.end();
+});
+
+Deno.test("a pool that has never been warm is ended by an initializer that fails", () => {
+  const { cells, fakes, types } = cellsOf();
+  const error = { class: "Error", name: "Error", message: "as asked", stack: undefined, properties: [] };
+  fakes[0]!.say({ type: "broken", error, message: "could not run its initializer: as asked" });
+  assertEquals(types(), ["broken"]);
   void cells.end();
 });

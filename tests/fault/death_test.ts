@@ -204,6 +204,44 @@ Deno.test("a dispatcher that dies is replaced, and everything pending is settled
   }
 });
 
+for (const isolation of ["thread", "process", "cell"] as const) {
+  Deno.test(`a pool whose dispatcher is replaced outlives an initializer that fails then (${isolation})`, async () => {
+    const RealWorker = globalThis.Worker;
+    const started: Worker[] = [];
+    globalThis.Worker = class extends RealWorker {
+      constructor(...args: ConstructorParameters<typeof Worker>) {
+        super(...args);
+        started.push(this);
+      }
+    };
+    const folder = await Deno.makeTempDir();
+    const initializer = inline(`export function initialize() {
+      try {
+        Deno.statSync(${JSON.stringify(`${folder}/down`)});
+      } catch {
+        return;
+      }
+      Deno.writeTextFileSync(${JSON.stringify(`${folder}/failed`)}, "x", { append: true });
+      throw new Error("as asked");
+    }`);
+    const failed = () => Deno.readTextFile(`${folder}/failed`).catch(() => "");
+    try {
+      await withPool({ size: 1, spares: 0, isolation, initializer }, async (mp) => {
+        assertEquals(await mp.run(add()), 42);
+        await Deno.writeTextFile(`${folder}/down`, "");
+        // A message that it cannot make anything of: it throws, and nothing catches it.
+        started[0]!.postMessage({ type: "push", task: undefined });
+        await until(async () => (await failed()).length >= 2, 20_000, "two failed starts");
+        await Deno.remove(`${folder}/down`);
+        await until(async () => (await mp.push(add())).status === "ok", 20_000, "tasks run again");
+      });
+    } finally {
+      globalThis.Worker = RealWorker;
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
 Deno.test("a dispatcher that cannot be started, or not again, ends the pool, and every push has an answer", async () => {
   const RealWorker = globalThis.Worker;
   const started: Worker[] = [];

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { Scheduler } from "../../src/scheduler/scheduler.ts";
 import type { Result } from "../../src/scheduler/scheduling.ts";
 import { cancel, gone, looked, push, ready, result, results, running, TICK } from "./events.ts";
+import type { DeathData } from "../../src/wire/protocol.ts";
 import { brief, DEATH, fake, type FakeEvent, type FakeTask, options, warm } from "./fakes.ts";
 
 Deno.test("Scheduler.start() starts the pool and its spares, and is warm when the pool is ready", () => {
@@ -119,6 +120,47 @@ Deno.test("Scheduler breaks a pool whose workers are ready and then die before i
   }
   assertEquals(all, ["spawn 3", "spawn 4", `broken: ${DEATH.message}`, "kill 2", "closed"]);
 });
+
+const FAILED: DeathData = {
+  reason: "error",
+  exitCode: 0,
+  message: "could not run its initializer: as asked",
+};
+
+for (const kind of ["thread", "process"] as const) {
+  Deno.test(`Scheduler that is warm is broken by no initializer that fails, nor by that of a spare from before (${kind})`, () => {
+    const scheduler = new Scheduler<FakeTask, Result>(options({ kind, restarts: 1_000 }));
+    const all: string[] = [];
+    const tell = (event: FakeEvent, now: number) => all.push(...brief(scheduler.handle(event, now)));
+    assertEquals(brief(scheduler.start(0)), ["spawn 1", "spawn 2"]);
+    tell(ready(1), 10);
+    // The spare was started before, and fails now; so do all that come after it.
+    for (let worker = 2; worker <= 20; worker++) tell(gone(worker, { death: FAILED }), 10 * worker);
+    tell(push(fake(1)), 300);
+    assertEquals(all, ["warm", ...Array.from({ length: 19 }, (_, i) => `spawn ${i + 3}`), "offer 1: 1"]);
+    tell(results(1, result(0, 300, 301)), 301);
+    // The last that works ends, too: what waits fails, and the pool goes on.
+    tell(gone(1), 302);
+    tell(push(fake(2)), 303);
+    for (let worker = 21; worker <= 24; worker++) tell(gone(worker, { death: FAILED }), 300 + worker);
+    assertEquals(all.slice(21).filter((line) => !line.startsWith("spawn")), [
+      "finish 1",
+      "settle 2: crashed",
+    ]);
+    tell(ready(25), 400);
+    tell(push(fake(3)), 401);
+    assertEquals(all.at(-1), "offer 25: 3");
+  });
+
+  Deno.test(`Scheduler that is warm is broken by no initializer that does not end (${kind})`, () => {
+    const scheduler = new Scheduler<FakeTask, Result>(options({ kind, killGrace: 0 }));
+    scheduler.start(0);
+    scheduler.handle({ type: "initializing", worker: 2 }, 5);
+    scheduler.handle(ready(1), 10);
+    const commands = brief(scheduler.handle(TICK, 5_000));
+    assertEquals(commands.filter((line) => !line.startsWith("kill")), ["close 2", "spawn 3"]);
+  });
+}
 
 Deno.test("Scheduler that takes over from another is broken by nothing: what waits fails, and it goes on", () => {
   const scheduler = new Scheduler<FakeTask, Result>(options({ spares: 0, takesOver: true }));
