@@ -15,6 +15,7 @@ import {
   type BridgeData,
   type DeathData,
   type DispatcherOptions,
+  type FirstModule,
   PROTOCOL_VERSION,
   type StatsData,
   type TaskData,
@@ -63,7 +64,8 @@ export class Dispatcher {
     if (message instanceof ArrayBuffer) return this.#tell({ type: "batch", batch: new RecordBatch(message) });
     switch (message.type) {
       case "hello":
-        return this.#start(message.version, message.options, message.nursery!, message.bridge);
+        this.#start(message.version, message.options, message.nursery!, message.bridge);
+        return message.first && this.#begin(message.first);
       case "bridge-gone":
         return this.#workers!.bridgeGone(message.death);
       case "bridge-interrupted":
@@ -174,6 +176,15 @@ export class Dispatcher {
     });
     for (const command of this.#scheduler.start(now(), bridge?.since)) this.#carryOut(command);
     this.#setTimer();
+  }
+
+  /** There are tasks already, and the bridge may have the first of them. */
+  #begin({ module, specifier, task: batch }: FirstModule): void {
+    this.#learn(module, specifier);
+    if (batch === undefined) return;
+    const task = new RecordBatch(batch).shift();
+    this.#workers!.handed(task);
+    this.#tell({ type: "handed", task });
   }
 
   #learn(module: number, specifier: string): void {

@@ -1,5 +1,5 @@
 import type { ModuleData } from "../wire/protocol.ts";
-import { splitSpecifier } from "../wire/task_module.ts";
+import { moduleData } from "../wire/task_module.ts";
 
 interface Module extends ModuleData {
   /** How many of its tasks, or looks at its callbacks, are to come or under way; unknown while the entry sends more. */
@@ -30,7 +30,7 @@ export class ModuleTable {
 
   /** Takes in a module. Returns its file, by the number of the first module that was found in it. */
   add(number: number, specifier: string): number {
-    const data = { module: number, specifier, ...splitSpecifier(specifier) };
+    const data = moduleData(number, specifier);
     this.#modules.set(number, { ...data, left: undefined, ended: 0 });
     const file = this.#files.get(data.url);
     if (file === undefined) {

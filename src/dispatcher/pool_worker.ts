@@ -2,7 +2,7 @@ import { describeError } from "../wire/error_data.ts";
 import { refuseLossy } from "../wire/lossy.ts";
 import { now } from "../wire/now.ts";
 import type { DeathData, ErrorData, ModuleData, ResultData, Running, TaskData } from "../wire/protocol.ts";
-import { RecordWriter, ResultRecord, RunRecord, TaskRecord } from "../wire/records.ts";
+import { RecordWriter, ResultRecord, writeRun } from "../wire/records.ts";
 import type { RunTask } from "./run_task.ts";
 import type { WorkerLink } from "../runtime/port.ts";
 import { RING_WORDS } from "../runtime/shared.ts";
@@ -71,10 +71,7 @@ export class PoolWorker {
       const task = tasks[i]!;
       link.offer(task.seq, at);
       if (task.words !== undefined) {
-        const to = runs.begin(RunRecord.header);
-        RunRecord.put(runs.words, to, task.seq, task.id, task.attempts + 1, task.module, task.slot);
-        runs.copy(task.words, task.at + TaskRecord.header, task.at + task.words[task.at]!);
-        runs.end();
+        writeRun(runs, task.words, task.at, task.seq, task.attempts + 1, task.slot);
       } else {
         this.#postRuns();
         const result = this.#offerOne(task, task.data!);

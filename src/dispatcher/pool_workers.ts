@@ -10,6 +10,7 @@ import {
   type BridgeData,
   type DeathData,
   type DispatcherOptions,
+  FIRST_RUN,
   type FromNursery,
   type FromWorker,
   type ProgressData,
@@ -126,6 +127,13 @@ export class PoolWorkers {
   adopt(id: number, bridge: BridgeData): void {
     this.#bridge = id;
     this.#hold(id, "thread", (events) => ({ link: adoptLink(bridge, events) }));
+  }
+
+  /** The entry has handed this task to the one that it has started. */
+  handed({ module, pushedAt }: RunTask): void {
+    const worker = this.#workers.get(this.#bridge!)!;
+    worker.modules.push(module);
+    worker.link.offered(FIRST_RUN.seq, pushedAt);
   }
 
   /** The one that the entry has started has ended, as the entry tells. */

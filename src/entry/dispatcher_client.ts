@@ -17,9 +17,10 @@ import { placesOf } from "../runtime/web.ts";
 import { Inbox, type Message, type OnValue } from "./inbox.ts";
 import type { CheckedPushOptions } from "./read_options.ts";
 import {
-  type BridgeData,
   type DeathData,
   type DispatcherOptions,
+  FIRST_RUN,
+  type FirstModule,
   type FromNurseryThread,
   type OutcomeData,
   PROTOCOL_VERSION,
@@ -29,7 +30,8 @@ import {
   type ToEntry,
   type ToNurseryThread,
 } from "../wire/protocol.ts";
-import { BatchHead, RecordWriter, TaskRecord } from "../wire/records.ts";
+import { BatchHead, RecordWriter, TaskRecord, writeRun } from "../wire/records.ts";
+import { moduleData } from "../wire/task_module.ts";
 import { bytesToSeal, open, seal } from "../wire/sealed.ts";
 import { checkTransfer } from "../transfer.ts";
 
@@ -104,9 +106,11 @@ export class DispatcherClient implements PoolClient {
   readonly #keeper: OwnThread;
   readonly #events: DispatcherEvents;
   readonly #modules = new ModuleNumbers({
-    named: (module, specifier) => this.post({ type: "module", module, specifier }),
+    named: (module, specifier) => this.#name(module, specifier),
     forgotten: (module, sent) => this.post({ type: "forget", module, sent }),
   });
+  /** The greeting, as long as it has not left: see `#hand`. */
+  #hello: Extract<ToDispatcher, { type: "hello" }> | undefined;
   readonly #batch = new RecordWriter(BatchHead.words);
   #batchAt = 0;
   #flushing = false;
@@ -132,32 +136,40 @@ export class DispatcherClient implements PoolClient {
     };
     let dispatcher: OwnThread | undefined;
     let channel: MessageChannel | undefined;
-    let greeted = false;
     try {
-      this.#bridge = options.bridge ? new Bridge() : undefined;
+      const bridge = this.#bridge = options.bridge ? new Bridge() : undefined;
       dispatcher = this.#dispatcher = options.cell
         ? startOwnThread("cells", name, died)
         : startsBlock
         ? startOwnThread("dispatcher", name, events.died)
         : startOwnThread("manager", name, died);
       dispatcher.onmessage = ({ data }: MessageEvent<ToEntry>) => this.#inbox.take(data);
-      if (options.cell) {
+      channel = options.cell ? undefined : new MessageChannel();
+      this.#hello = {
+        type: "hello",
+        version: PROTOCOL_VERSION,
+        options,
+        nursery: channel?.port2,
+        bridge: bridge?.data,
+      };
+      if (bridge?.takesTask) queueMicrotask(() => this.#greet());
+      else this.#greet();
+      if (channel === undefined) {
         this.#keeper = dispatcher;
-        this.#greet(options, undefined, undefined);
         return;
       }
-      const { port1, port2 } = channel = new MessageChannel();
-      this.#greet(options, port2, this.#bridge?.data);
-      greeted = true;
       // All in one turn: an entry that blocks from now on has a whole pool. What is needed first is started first.
       this.#bridge?.start(setup, (death) => this.#bridgeGone(death));
       this.#keeper = startsBlock ? startOwnThread("nursery", name, died) : dispatcher;
+      const { port1: port } = channel;
       const places = placesOf(["thread_worker"]);
-      this.#keeper.postMessage({ type: "serve", port: port1, places } satisfies ToNurseryThread, [port1]);
+      this.#keeper.postMessage({ type: "serve", port, places } satisfies ToNurseryThread, [port]);
     } catch (error) {
       // Nobody has it, to end what was started.
       this.#ended = true;
       this.#forget();
+      const greeted = channel !== undefined && this.#hello === undefined;
+      this.#hello = undefined;
       if (greeted) {
         // It ends with the thread, as the other one does. Closed here, what the dispatcher asks the nursery would be taken
         // out first, and Deno keeps the ports in it open (seen up to 2.9.6).
@@ -172,13 +184,33 @@ export class DispatcherClient implements PoolClient {
     }
   }
 
-  #greet(
-    options: DispatcherOptions,
-    nursery: MessagePort | undefined,
-    bridge: BridgeData | undefined,
-  ): void {
-    const ports = [nursery, bridge?.port].filter((port) => port !== undefined);
-    this.post({ type: "hello", version: PROTOCOL_VERSION, options, nursery, bridge }, ports);
+  /** Sends what comes before all else. */
+  #greet(): void {
+    const hello = this.#hello;
+    if (hello === undefined) return;
+    this.#hello = undefined;
+    const ports = [hello.nursery, hello.bridge?.port].filter((port) => port !== undefined);
+    this.#dispatcher.postMessage(hello, ports);
+  }
+
+  #name(module: number, specifier: string): void {
+    const hello = this.#hello;
+    if (hello !== undefined && hello.first === undefined) {
+      hello.first = { module, specifier, task: undefined };
+    } else this.post({ type: "module", module, specifier });
+  }
+
+  /**
+   * Hands the first task to the bridge, if it is pushed in the turn in which both are started: the dispatcher hears of it
+   * with the greeting.
+   */
+  #hand(first: FirstModule): void {
+    first.task = this.#takeBatch();
+    const runs = new RecordWriter();
+    const { seq, attempt, slot } = FIRST_RUN;
+    writeRun(runs, new Int32Array(first.task), BatchHead.words, seq, attempt, slot);
+    this.#bridge!.hand(moduleData(first.module, first.specifier), runs.take());
+    this.#greet();
   }
 
   #bridgeGone(death: DeathData): void {
@@ -191,6 +223,7 @@ export class DispatcherClient implements PoolClient {
   }
 
   post(message: ToDispatcher, transfer: Transferable[] = []): void {
+    this.#greet();
     this.flush();
     this.#dispatcher.postMessage(message, transfer);
   }
@@ -222,9 +255,13 @@ export class DispatcherClient implements PoolClient {
   /** Sends what was gathered. */
   flush(): void {
     if (this.#batch.count === 0) return;
-    BatchHead.put(this.#batch.words, this.#batch.count, this.#batchAt);
-    const buffer = this.#batch.take();
+    const buffer = this.#takeBatch();
     this.#dispatcher.postMessage(buffer, [buffer]);
+  }
+
+  #takeBatch(): ArrayBuffer {
+    BatchHead.put(this.#batch.words, this.#batch.count, this.#batchAt);
+    return this.#batch.take();
   }
 
   hold(): void {
@@ -257,6 +294,7 @@ export class DispatcherClient implements PoolClient {
   /** Ends both threads and all workers. */
   async end(): Promise<void> {
     this.hold();
+    this.#greet();
     this.#ended = true;
     this.#forget();
     this.#inbox.close();
@@ -280,7 +318,9 @@ export class DispatcherClient implements PoolClient {
     if (!batch.list(task.args)) return false;
     batch.end();
     if (batch.count === 1) this.#batchAt = now();
-    if (batch.count >= MAX_BATCH) {
+    if (this.#hello?.first !== undefined) {
+      this.#hand(this.#hello.first);
+    } else if (batch.count >= MAX_BATCH) {
       this.flush();
     } else if (!this.#flushing) {
       this.#flushing = true;

@@ -8,15 +8,23 @@
  * the first of those is ready.
  *
  * Elsewhere it is started while the thread that starts all others is: two threads one after the other are what the
- * first task would wait for.
+ * first task would wait for. It is handed that task by the entry, too, and runs it while the dispatcher learns of both.
  *
  * @module
  */
-import type { BridgeData, DeathData, WorkerSetup, WorkerSpec } from "../wire/protocol.ts";
+import {
+  type BridgeData,
+  type DeathData,
+  FIRST_RUN,
+  type ModuleData,
+  type ToWorker,
+  type WorkerSetup,
+  type WorkerSpec,
+} from "../wire/protocol.ts";
 import { now } from "../wire/now.ts";
-import { host, need, sharesMemory } from "./host.ts";
+import { host, need, sharesMemory, startsBlock } from "./host.ts";
 import { newLock } from "./lock.ts";
-import { createMemory } from "./shared.ts";
+import { createMemory, SharedSeat } from "./shared.ts";
 import { startThread } from "./thread.ts";
 import { isAtLeast } from "./version.ts";
 
@@ -57,6 +65,21 @@ export class Bridge {
       lock: newLock(),
     };
     this.#port = port2 as unknown as MessagePort;
+  }
+
+  /**
+   * Whether the entry may hand it a task. Not without shared memory, where nobody could take it back from a worker that is
+   * late; and where the start keeps the entry so long that the dispatcher is ready first nothing would be gained.
+   */
+  get takesTask(): boolean {
+    return this.data.memory !== undefined && !startsBlock;
+  }
+
+  /** Hands it a task, before anything of it leaves for the dispatcher: see `FIRST_RUN`. */
+  hand(module: ModuleData, run: ArrayBuffer): void {
+    new SharedSeat(this.data.memory).offer(FIRST_RUN.seq);
+    this.data.port.postMessage({ type: "modules", modules: [module] } satisfies ToWorker);
+    this.data.port.postMessage(run, [run]);
   }
 
   /** Starts the worker, which keeps this thread for some 30 ms. */

@@ -63,7 +63,11 @@ abstract class PortLink implements WorkerLink {
   abstract started(seq: number, at: number, loading: boolean, callbacks: number): void;
 
   offer(seq: number, now: number): void {
-    this.#offeredAt[seq % SLOTS] = now;
+    this.offered(seq, now);
+  }
+
+  offered(seq: number, at: number): void {
+    this.#offeredAt[seq % SLOTS] = at;
   }
 
   ready(at: number): void {

@@ -25,6 +25,8 @@ export interface WorkerLink {
   readonly memory: SharedArrayBuffer | undefined;
   /** Allows the worker to run this task from now on; its message follows. */
   offer(seq: number, now: number): void;
+  /** Whoever started the worker has offered it this task, then. */
+  offered(seq: number, at: number): void;
   /** True if the worker had not begun the task and never will. */
   takeBack(seq: number): boolean;
   /** What the worker does with this task, by the clock here. */

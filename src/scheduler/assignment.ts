@@ -1,5 +1,6 @@
 import type { Books } from "./books.ts";
 import { type HandOut, LATE_MS } from "./hand_out.ts";
+import { START_MS } from "./head_start.ts";
 import { lookBy } from "./judgement.ts";
 import type { ModuleBook } from "./module_book.ts";
 import type { Orders } from "./orders.ts";
@@ -8,7 +9,7 @@ import { rank } from "./queue.ts";
 import type { Result, SchedulerOptions, Task } from "./scheduling.ts";
 import type { Demand, Staff } from "./staff.ts";
 import type { WaitingTasks } from "./waiting_tasks.ts";
-import type { Busy, WorkerRecord, Workers } from "./workers.ts";
+import { type Busy, startOf, type WorkerRecord, type Workers } from "./workers.ts";
 
 const NONE: readonly number[] = [];
 
@@ -60,6 +61,23 @@ export class Assignment<T extends Task, R extends Result> {
     this.#queue.unseen = false;
   }
 
+  /** The bridge has this task, from the entry, and begins it when it is ready. */
+  handed(task: T, now: number): void {
+    const worker = this.#workers.bridge!;
+    this.#give(worker, [task], now);
+    this.#introduce(worker, [task]);
+    this.#orders.wakeBy(startOf(worker)!.since + START_MS);
+  }
+
+  /** Takes back what the bridge was handed, if it takes too long to start: another may begin it sooner. */
+  reclaim(now: number): void {
+    const { bridge } = this.#workers;
+    if (bridge?.state.phase !== "busy" || bridge.state.starting === undefined) return;
+    const at = bridge.state.starting.since + START_MS;
+    if (now < at) this.#orders.wakeBy(at);
+    else this.#orders.takeBack(bridge.id, bridge.state.offered.seqs());
+  }
+
   /**
    * Idle workers that may not run what waits, and has a place, make room for others: those that failed to load the module
    * at the expense of the restart budget, as the next one may fail too.
@@ -87,7 +105,9 @@ export class Assignment<T extends Task, R extends Result> {
     let taken = false;
     for (const worker of this.#workers.all()) {
       const { state } = worker;
-      if (state.phase !== "busy" || state.offered.size < 2) continue;
+      if (state.phase !== "busy") continue;
+      // The first is taken to have begun, but for one that waits for the start of its worker.
+      if (state.offered.size < 2 && state.starting === undefined) continue;
       const first = this.#queue.peek((task) => this.#placement.may(worker, task, now));
       if (!state.disordered && !(first !== undefined && overtakes(first, state.offered.last()!))) continue;
       // In a flood of them, tasks would do nothing but come and go.
@@ -134,26 +154,33 @@ export class Assignment<T extends Task, R extends Result> {
     const onlyUrgent = worker.state.phase === "idle" && this.#workers.busy >= this.#options.size;
     const tasks = this.#handOut.take(worker, onlyUrgent, now);
     if (tasks.length === 0) return false;
-    this.#staff.place(worker);
-    let shortest = Infinity;
-    for (const task of tasks) {
-      task.state = "offered";
-      task.slot = worker.slot;
-      task.seq = worker.nextSeq++;
-      shortest = Math.min(shortest, task.timeout, task.softTimeout ?? Infinity);
-    }
     const last = worker.state.phase === "busy" ? worker.state.offered.last() : undefined;
-    const state = this.#workers.give(worker, tasks, now);
+    const state = this.#give(worker, tasks, now);
     const { offered } = state;
     if (last !== undefined && overtakes(tasks[0]!, last)) {
       state.disordered = true;
       this.#orders.wakeBy(this.#overtookAt + LATE_MS);
     }
     this.#orders.push({ type: "offer", worker: worker.id, tasks, modules: this.#introduce(worker, tasks) });
+    let shortest = Infinity;
+    for (const { timeout, softTimeout } of tasks) {
+      shortest = Math.min(shortest, timeout, softTimeout ?? Infinity);
+    }
     const dueAt = lookBy(shortest, this.#options.loadTimeout, now);
     this.#orders.watch(worker.id, Math.min(dueAt, this.#doubtBy(offered.first()!, now)));
     if (offered.size > 1) this.#orders.wakeBy(this.#handOut.lookAt(offered, now));
     return true;
+  }
+
+  /** The worker has these tasks from now on. */
+  #give(worker: WorkerRecord<T>, tasks: readonly T[], now: number): Busy<T> {
+    this.#staff.place(worker);
+    for (const task of tasks) {
+      task.state = "offered";
+      task.slot = worker.slot;
+      task.seq = worker.nextSeq++;
+    }
+    return this.#workers.give(worker, tasks, now);
   }
 
   /** When the task may look as if it hung, if it begins now. */

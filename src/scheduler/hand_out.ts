@@ -63,6 +63,7 @@ export class HandOut<T extends Task> {
     const most = this.#most(worker, held);
     let expected = 0;
     if (state.phase === "busy") {
+      if (state.starting !== undefined) return tasks;
       const first = state.offered.first()!;
       if (first.seq === state.condemned) return tasks;
       const estimate = this.#modules.estimate(first.module);

@@ -1,11 +1,11 @@
 import type { Task } from "./scheduling.ts";
-import type { Workers } from "./workers.ts";
+import { startOf, type Workers } from "./workers.ts";
 
 /** How long a run of a module takes, in milliseconds, as far as that is known. */
 export type Estimate = (module: number) => number | undefined;
 
 /** A bridge that takes longer to start is not waited for, in milliseconds. */
-const START_MS = 500;
+export const START_MS = 500;
 /** A bridge that has not ended its first task after so long has a long one, in milliseconds, */
 const LONG_MS = 10;
 /** or for so many times as long as it took to start. */
@@ -54,7 +54,8 @@ export class HeadStart<T extends Task> {
     const { bridge } = this.#workers;
     if (bridge === undefined) return now;
     const { state, handed, useful } = bridge;
-    if (state.phase === "starting") return state.since + START_MS;
+    const starting = startOf(bridge);
+    if (starting !== undefined) return starting.since + START_MS;
     const until = this.#readyAt + this.#startMs;
     if (state.phase === "busy") {
       const late = state.since + Math.max(LONG_MS, LONG * this.#startMs);

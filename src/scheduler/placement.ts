@@ -70,7 +70,7 @@ export class Placement<T extends Task> {
     let count = 0;
     for (const worker of this.#workers.all()) {
       const { state } = worker;
-      const late = state.phase === "letting-go" && state.since <= now - LET_GO_MS;
+      const late = state.phase === "letting-go" && state.since + LET_GO_MS <= now;
       if (state.phase !== "busy" && !late && this.#isFresh(worker, module)) count++;
     }
     return count;

@@ -134,6 +134,9 @@ export class Scheduler<T extends Task, R extends Result> {
       case "initializing":
         this.#staff.starts.initializing(event.worker, now);
         break;
+      case "handed":
+        this.#assignment.handed(event.task, now);
+        break;
       case "ready":
         this.#staff.ready(event.worker, now);
         break;
@@ -302,6 +305,7 @@ export class Scheduler<T extends Task, R extends Result> {
     this.#ends.tick(now);
     this.#dropDoomed(now);
     this.#staff.tick(now);
+    this.#assignment.reclaim(now);
     this.#assignment.overtake(now);
     for (const worker of this.#workers.all()) {
       if (worker.state.phase !== "busy" || worker.state.offered.size <= 1) continue;

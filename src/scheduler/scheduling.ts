@@ -106,6 +106,8 @@ export type Event<T extends Task, R extends Result> =
   | { type: "cancel"; tasks: readonly T[] }
   /** All tasks up to this id are cancelled that no worker has begun. Answered by `waiting-cancelled`. */
   | { type: "cancel-waiting"; upTo: number }
+  /** The bridge, which starts, was given this task by the entry: see `FIRST_RUN`. */
+  | { type: "handed"; task: T }
   | { type: "ready"; worker: number }
   | { type: "results"; worker: number; results: readonly R[] }
   | {

@@ -1,12 +1,13 @@
 import { type Estimate, HeadStart } from "./head_start.ts";
 import { type DepartureEvents, Departures, LET_GO_MS } from "./departures.ts";
+import { lookBy } from "./judgement.ts";
 import type { Orders } from "./orders.ts";
 import type { Sizes, StatsData } from "../wire/protocol.ts";
 import type { Result, SchedulerOptions, Task, WorkerKind } from "./scheduling.ts";
 import { Slots } from "./slots.ts";
 import { Spares } from "./spares.ts";
 import { type StartEvents, Starts } from "./starts.ts";
-import { isFull, type WorkerRecord, Workers } from "./workers.ts";
+import { isFull, startOf, type WorkerRecord, Workers } from "./workers.ts";
 
 /** The work that waits for workers. */
 export interface Demand {
@@ -100,7 +101,7 @@ export class Staff<T extends Task, R extends Result> {
     const wanted = Math.min(size, Math.max(minSize, busy + tasks + processes)) + this.#newSparesOf(kind, now);
     const extra = urgent && idle + starting === 0 ? 1 : 0;
     const missingProcesses = kind === "process" ? 0 : this.#missingProcesses(processes);
-    const there = this.workers.own - this.workers.lettingGoSince(now - LET_GO_MS);
+    const there = this.workers.own - this.workers.lettingGoFor(LET_GO_MS, now);
     const missing = Math.max(wanted + this.#replacing(wanted, now) - there, extra) - missingProcesses;
     if (missingProcesses > 0) this.starts.start("process", missingProcesses, now);
     if (missing <= 0) return;
@@ -182,11 +183,24 @@ export class Staff<T extends Task, R extends Result> {
   /** A worker has started. */
   ready(id: number, now: number): void {
     const worker = this.workers.get(id);
-    if (worker?.state.phase !== "starting") return;
-    if (worker.leaving) return this.departures.retire(worker, now);
-    if (worker.bridge) this.#headStart?.ready(worker.state.since, now);
-    this.starts.started(worker, worker.state, now);
-    this.#rest(worker, now);
+    const starting = worker && startOf(worker);
+    if (worker === undefined || starting === undefined) return;
+    const { state } = worker;
+    if (state.phase === "busy") {
+      state.starting = undefined;
+      state.since = now;
+      // It may have begun already, though not before it was started.
+      if (this.departures.terminated) this.#orders.look(id);
+      else {this.#orders.watch(
+          id,
+          lookBy(state.offered.first()!.timeout, this.#options.loadTimeout, starting.since),
+        );}
+    } else {
+      if (worker.leaving) return this.departures.retire(worker, now);
+      this.#rest(worker, now);
+    }
+    if (worker.bridge) this.#headStart?.ready(starting.since, now);
+    this.starts.started(worker, starting, now);
     this.#dissolve(now);
     if (!worker.outdated && !worker.bridge && !this.workers.isDiscarded(worker)) this.#takePlace(now);
     this.starts.warmUp();
@@ -204,6 +218,11 @@ export class Staff<T extends Task, R extends Result> {
 
   /** A worker has done all it was given. */
   free(worker: WorkerRecord<T>, now: number): void {
+    const starting = startOf(worker);
+    if (starting !== undefined && !worker.leaving && !this.departures.closing) {
+      this.#slots.release(worker.id);
+      return this.workers.startOn(worker, starting);
+    }
     const { capacity, maxTasksPerWorker } = this.#options;
     const usedUp = worker.handed >= maxTasksPerWorker || worker.nextSeq > capacity[worker.kind].maxSeq ||
       isFull(worker);
@@ -219,7 +238,7 @@ export class Staff<T extends Task, R extends Result> {
 
   /** A worker is given tasks. */
   place(worker: WorkerRecord<T>): void {
-    if (worker.state.phase !== "idle") return;
+    if (worker.state.phase === "busy") return;
     worker.slot = this.#slots.take(worker.id, worker.slot, this.#options.size);
   }
 

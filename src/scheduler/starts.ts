@@ -103,7 +103,7 @@ export class Starts<T extends Task, R extends Result> {
       this.#orders.wakeBy(this.#departures.takenOverAt + TAKE_OVER_MS);
       return false;
     }
-    const starts = this.#workers.startsSince(now - START_MS);
+    const starts = this.#workers.startsWithin(START_MS, now);
     if (starts.length < maxStarting) return true;
     this.#orders.wakeBy(Math.min(...starts) + START_MS);
     return false;

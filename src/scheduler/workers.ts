@@ -4,6 +4,8 @@ import type { Task, WorkerKind } from "./scheduling.ts";
 /** A worker that was given tasks. */
 export interface Busy<T extends Task> {
   phase: "busy";
+  /** The bridge, while it is not ready: it was handed its task by the entry. */
+  starting: Starting | undefined;
   offered: Offered<T>;
   /** When it began to have something to do, or ended the last task. */
   since: number;
@@ -39,6 +41,12 @@ export interface LettingGo {
   since: number;
   /** Until when it may. */
   until: number;
+}
+
+/** Since when a worker starts; undefined for one that is ready. */
+export function startOf({ state }: WorkerRecord<Task>): Starting | undefined {
+  if (state.phase === "busy") return state.starting;
+  return state.phase === "starting" ? state : undefined;
 }
 
 type WorkerState<T extends Task> =
@@ -190,12 +198,12 @@ export class Workers<T extends Task> {
     return until;
   }
 
-  /** How many of `own` have had it since before that moment. */
-  lettingGoSince(then: number): number {
+  /** How many of `own` have had it for so long. Compared as a moment, like whoever waits for that: see `judge`. */
+  lettingGoFor(ms: number, now: number): number {
     if (this.lettingGo === 0) return 0;
     let count = 0;
     for (const { bridge, leaving, state } of this.#records.values()) {
-      if (!bridge && !leaving && state.phase === "letting-go" && state.since <= then) count++;
+      if (!bridge && !leaving && state.phase === "letting-go" && state.since + ms <= now) count++;
     }
     return count;
   }
@@ -265,11 +273,11 @@ export class Workers<T extends Task> {
     return count;
   }
 
-  /** When the workers began to start that did so after that moment and are not ready yet. */
-  startsSince(then: number): number[] {
+  /** When the workers began to start that have not done so for that long, and are not ready yet. */
+  startsWithin(ms: number, now: number): number[] {
     const starts: number[] = [];
     for (const { state } of this.#records.values()) {
-      if (state.phase === "starting" && state.since > then) starts.push(state.since);
+      if (state.phase === "starting" && state.since + ms > now) starts.push(state.since);
     }
     return starts;
   }
@@ -329,6 +337,13 @@ export class Workers<T extends Task> {
     else this.#idle.push(worker);
   }
 
+  /** It has nothing to do any more, and is not ready. */
+  startOn(worker: WorkerRecord<T>, starting: Starting): void {
+    this.#leave(worker);
+    this.#counts[worker.kind].starting++;
+    worker.state = starting;
+  }
+
   /** Gives it tasks; it may have some already. */
   give(worker: WorkerRecord<T>, tasks: readonly T[], now: number): Busy<T> {
     worker.handed += tasks.length;
@@ -336,10 +351,12 @@ export class Workers<T extends Task> {
       for (const task of tasks) worker.state.offered.push(task);
       return worker.state;
     }
+    const starting = worker.state.phase === "starting" ? worker.state : undefined;
     this.#leave(worker);
     this.#counts[worker.kind].busy++;
     return worker.state = {
       phase: "busy",
+      starting,
       offered: new Offered([...tasks]),
       since: now,
       begun: -1,

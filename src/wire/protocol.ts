@@ -154,6 +154,17 @@ export interface DispatcherOptions extends Sizes {
   main: string;
 }
 
+/** The first module of a pool, where there are tasks of it in the turn in which the pool is started. */
+export interface FirstModule {
+  module: number;
+  specifier: string;
+  /** A batch of one task, which the bridge has already: see `FIRST_RUN`. Told later, the bridge might be heard before. */
+  task: ArrayBuffer | undefined;
+}
+
+/** Of the run of a task that the entry hands to the bridge itself, before the dispatcher is there. */
+export const FIRST_RUN = { seq: 0, slot: 1, attempt: 1 } as const;
+
 /** The dispatcher's end of the worker that the entry has started. */
 export interface BridgeData {
   port: MessagePort;
@@ -175,6 +186,7 @@ export type ToDispatcher =
     /** None to cells. */
     nursery: MessagePort | undefined;
     bridge: BridgeData | undefined;
+    first?: FirstModule | undefined;
   }
   /** The worker that the entry has started has ended. */
   | { type: "bridge-gone"; death: DeathData }

@@ -151,6 +151,22 @@ export const RunRecord = {
   slot: (words: Int32Array, at: number): number => words[at + 6]!,
 } as const;
 
+/** Writes a run of a task, whose record is at that place among these words. */
+export function writeRun(
+  runs: RecordWriter,
+  words: Int32Array,
+  at: number,
+  seq: number,
+  attempt: number,
+  slot: number,
+): void {
+  const to = runs.begin(RunRecord.header);
+  const id = TaskRecord.id(words, at);
+  RunRecord.put(runs.words, to, seq, id, attempt, TaskRecord.module(words, at), slot);
+  runs.copy(words, at + TaskRecord.header, at + words[at]!);
+  runs.end();
+}
+
 /** The end of a run, worker to dispatcher: length, number, callbacks, start and end (2 words each), value. */
 export const ResultRecord = {
   header: 7,

@@ -4,7 +4,7 @@
  * @module
  */
 import type { TaskContext } from "../context.ts";
-import { HAS_CALLBACK, HAS_ERROR_CALLBACK } from "./protocol.ts";
+import { HAS_CALLBACK, HAS_ERROR_CALLBACK, type ModuleData } from "./protocol.ts";
 
 // Also runs in workers: what a task may patch is taken before.
 const apply = Reflect.apply;
@@ -19,6 +19,11 @@ export interface Target {
   run(context: TaskContext, args: unknown[]): unknown;
   callback: AnyFunction | undefined;
   errorCallback: AnyFunction | undefined;
+}
+
+/** What a worker has to know of the module of that number. */
+export function moduleData(module: number, specifier: string): ModuleData {
+  return { module, specifier, ...splitSpecifier(specifier) };
 }
 
 /** The URL of the module and the name of the export, where the specifier's fragment names one. */

@@ -23,6 +23,10 @@ export class RunList {
     return this.#lastSeq;
   }
 
+  get isEmpty(): boolean {
+    return this.#first === undefined;
+  }
+
   append(run: Run): void {
     if (this.#last === undefined) this.#first = run;
     else this.#last.next = run;

@@ -54,7 +54,8 @@ export class TaskRunner {
   #running: RunningTask | undefined;
   /** The number of a task that had its outcome before it was begun. */
   #unwanted = -1;
-  #active = false;
+  /** It has something to do: at first to get ready, and until then it begins nothing. */
+  #active = true;
   #dispose: (() => unknown) | undefined;
   readonly #memoryLimit: number;
   /**
@@ -117,6 +118,8 @@ export class TaskRunner {
     await new PromiseClass<void>((resolve) => nextTurn(resolve));
     if (this.#retired) return;
     this.#seat.post({ type: "ready", version: PROTOCOL_VERSION, at: now() });
+    if (this.#runs.isEmpty) this.#active = false;
+    else this.#goOn();
   }
 
   /** The worker is on its way out, though its code may go on for a while: that begins nothing, and counts for nothing. */

@@ -75,6 +75,8 @@ function withPool(
     setting: Setting,
   ) => Promise<void>,
   options: Package.MultiProcessOptions = {},
+  /** It runs in the turn in which the pool is started. */
+  atOnce = false,
 ): Case {
   return {
     name,
@@ -82,7 +84,10 @@ function withPool(
       const { MultiProcess, InfoTask } = setting.pool;
       const mp = new MultiProcess({ size: 2, isolation: setting.isolation, maxRestarts: 1_000, ...options });
       try {
-        await mp.start();
+        const started = mp.start();
+        // It may be terminated before it is warm.
+        started.catch(() => {});
+        if (!atOnce) await started;
         const task = (name: string, limit = PATIENCE, ...args: unknown[]) =>
           new InfoTask(url(name), limit, ...args);
         await run(mp, task, setting);
@@ -160,6 +165,71 @@ const deaths = DEATHS.map(([name, reason, code, ...args]): Case => {
   });
   return reason === "exit" ? notInBrowser("there is no process.exit()", death) : death;
 });
+
+const FIRSTS: [name: string, status: Outcome["status"], limit: number][] = [
+  ["add", "ok", PATIENCE],
+  ["delay", "ok", PATIENCE],
+  ["loop", "timed-out", LIMIT],
+  ["pending", "timed-out", LIMIT],
+  ["throwsLater", "crashed", PATIENCE],
+  ["fail", "failed", PATIENCE],
+  ["missing", "failed", PATIENCE],
+];
+
+/** Where a start blocks nobody, the first task is with its worker before the dispatcher knows of either. */
+const firsts: Case[] = [
+  ...FIRSTS.map(([name, status, limit]) =>
+    withPool(
+      `${name} is the first task of a pool: ${status}`,
+      async (mp, task) => {
+        const [first, second] = [mp.push(task(name, limit, 1, 2)), mp.run(task("add", PATIENCE, 3, 4))];
+        const { attempts, ranMs, ...outcome } = await first;
+        equal([outcome.status, attempts, await second], [status, 1, 7]);
+        if (status === "timed-out") ensure(ranMs >= LIMIT - 1, `it had its time: ${ranMs} ms`);
+        equal(await mp.run(task("add", PATIENCE, 1, 2)), 3, "the next");
+      },
+      {},
+      true,
+    )
+  ),
+  withPool(
+    "the first task of a pool hangs, and the entry is blocked",
+    async (mp, task) => {
+      const outcomes = [mp.push(task("loop", LIMIT)), mp.push(task("add", PATIENCE, 1, 2))];
+      // What is pushed leaves when the turn ends.
+      await undefined;
+      for (const since = performance.now(); performance.now() - since < 10 * LIMIT;);
+      const [hung, added] = await Promise.all(outcomes);
+      equal([hung!.status, added!.status], ["timed-out", "ok"]);
+      // Processes are started by way of the entry on some.
+      ensure(hung!.ranMs < LATE, `it ran for ${hung!.ranMs} ms`);
+    },
+    {},
+    true,
+  ),
+  withPool(
+    "a pool is terminated in the turn in which it has its first task",
+    async (mp, task) => {
+      const first = mp.push(task("loop"));
+      await within(LATE, "terminate()", mp.terminate());
+      equal((await first).status, "cancelled");
+    },
+    {},
+    true,
+  ),
+  withPool(
+    "what waits is cancelled in the turn in which a pool has its first task",
+    async (mp, task) => {
+      const outcomes = Array.from({ length: 5 }, (_, i) => mp.push(task("add", PATIENCE, i, 1)));
+      await within(LATE, "cancelWaiting()", mp.cancelWaiting());
+      const statuses = (await Promise.all(outcomes)).map(({ status }) => status);
+      equal(statuses.slice(1), Array(4).fill("cancelled"), "what came behind");
+      ensure(statuses[0] === "ok" || statuses[0] === "cancelled", `the first is ${statuses[0]}`);
+    },
+    {},
+    true,
+  ),
+];
 
 const closes: Case = {
   ...withPool("a task that closes its worker crashes, and is no other's end", async (mp, task) => {
@@ -476,6 +546,8 @@ const limits: Case[] = [
 export const QUICK: ReadonlySet<string> = new Set([
   "caught is timed out, and its worker ends",
   "throwsLater crashes, and is no other's end",
+  "loop is the first task of a pool: timed-out",
+  "a pool is terminated in the turn in which it has its first task",
   "a thousand tasks have their values",
   "an error arrives with class, cause and properties",
   "a module that is not there, and an export that is not, fail with a TaskLoadError",
@@ -486,4 +558,13 @@ export const QUICK: ReadonlySet<string> = new Set([
 ]);
 
 /** All cases. */
-export const CASES: readonly Case[] = [...hangs, ...deaths, closes, ...lives, light, harmless, ...limits];
+export const CASES: readonly Case[] = [
+  ...hangs,
+  ...deaths,
+  closes,
+  ...firsts,
+  ...lives,
+  light,
+  harmless,
+  ...limits,
+];

@@ -11,6 +11,7 @@ const LOAD_TIMEOUT = 1_000;
 function busy(tasks: Partial<FakeTask>[], more: Partial<Busy<FakeTask>> = {}): Busy<FakeTask> {
   return {
     phase: "busy",
+    starting: undefined,
     offered: new Offered(tasks.map((task, seq) => fake(seq + 1, { seq, ...task }))),
     since: 0,
     begun: -1,

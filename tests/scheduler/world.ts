@@ -31,11 +31,16 @@ export class World {
   /** Workers are processes: each holds one task. */
   readonly alone: boolean;
 
-  constructor(next: () => number, more: FakeOptions) {
+  /** @param handed What the entry has handed to the bridge; else there is no bridge. */
+  constructor(next: () => number, more: FakeOptions, handed?: FakeTask) {
     this.next = next;
     this.alone = more.maxOffered === 1;
     this.scheduler = new Scheduler(options(more));
-    this.carry(this.scheduler.start(0));
+    this.carry(this.scheduler.start(0, handed && 0));
+    if (handed === undefined) return;
+    const bridge = this.#workers.get(1)!;
+    this.tell({ type: "handed", task: handed });
+    if (!bridge.dead) bridge.receive([handed]);
   }
 
   after(ms: number, act: () => void): void {
@@ -105,11 +110,12 @@ export class World {
           }
           break;
         case "spawn":
+        case "adopt":
           this.#spawn(command.worker);
           break;
         case "offer": {
           const worker = this.#workers.get(command.worker)!;
-          assert(worker.ready && !worker.stopped, `offer to worker ${worker.id}, which was stopped`);
+          assert(worker.heard && !worker.stopped, `offer to worker ${worker.id}, which was stopped`);
           worker.receive(command.tasks);
           break;
         }
@@ -144,7 +150,6 @@ export class World {
         case "abort":
         case "waiting-cancelled":
         case "renewed":
-        case "adopt":
         case "idle-death":
         case "restricted":
         case "forget":
@@ -163,7 +168,7 @@ export class World {
 
   look(id: number, drained = false): FakeEvent[] {
     const worker = this.#workers.get(id);
-    if (worker === undefined || worker.dead) return [];
+    if (worker === undefined || worker.dead || !worker.heard) return [];
     const events: FakeEvent[] = [];
     const results = [...worker.results.splice(0), ...(drained ? worker.mail.splice(0) : [])];
     if (results.length > 0) events.push({ type: "results", worker: id, results });
@@ -189,14 +194,10 @@ export class World {
     assert(!this.#workers.has(id));
     const worker = new FakeWorker(id, this);
     this.#workers.set(id, worker);
-    if (id > 3 && this.next() < 0.03) this.after(this.next() * 50, () => this.gone(worker));
-    else {
-      this.after(this.next() * 30, () => {
-        if (worker.dead) return;
-        worker.ready = true;
-        this.tell({ type: "ready", worker: id });
-      });
-    }
+    if (id > 3 && this.next() < 0.03) return this.after(this.next() * 50, () => this.gone(worker));
+    // Some take long: what was handed to them is not to wait for that.
+    const startMs = this.next() < 0.02 ? 2_000 : this.next() * 30;
+    this.after(startMs, () => worker.start());
   }
 
   #end(task: FakeTask, status: string): void {
@@ -217,12 +218,28 @@ class FakeWorker {
   begun: { task: FakeTask; since: number; loading: boolean } | undefined;
   current: { task: FakeTask; since: number; loading: boolean } | undefined;
   ready = false;
+  /** The scheduler knows that it is ready: it hears that first. */
+  heard = false;
   stopped = false;
   dead = false;
 
   constructor(id: number, world: World) {
     this.id = id;
     this.#world = world;
+  }
+
+  /** What it has by then it begins at once. */
+  start(): void {
+    if (this.dead) return;
+    this.ready = true;
+    this.next();
+    this.#world.after(this.#world.next(), () => this.#hear());
+  }
+
+  #hear(): void {
+    if (this.dead || this.heard) return;
+    this.heard = true;
+    this.#world.tell({ type: "ready", worker: this.id });
   }
 
   /** Tasks may take long to arrive; until then it cannot begin them, nor those behind. */
@@ -240,7 +257,7 @@ class FakeWorker {
 
   /** Claims the next task and runs it: usually quickly, sometimes long, for ever, or to its own death. */
   next(): void {
-    if (this.current !== undefined || this.dead) return;
+    if (this.current !== undefined || this.dead || !this.ready) return;
     const task = this.held[0];
     if (task === undefined || !this.#arrived.has(task)) return;
     this.held.shift();
@@ -308,6 +325,7 @@ class FakeWorker {
     const { next } = this.#world;
     this.#world.after(next() < 0.2 ? next() * 100 : 0.05, () => {
       if (this.dead || this.mail.length === 0) return;
+      this.#hear();
       this.#world.tell({ type: "results", worker: this.id, results: this.mail.splice(0) });
     });
   }
@@ -315,6 +333,7 @@ class FakeWorker {
   #tell(): void {
     this.#world.after(0.05, () => {
       if (this.dead || this.results.length === 0) return;
+      this.#hear();
       this.#world.tell({ type: "results", worker: this.id, results: this.results.splice(0) });
     });
   }

@@ -143,3 +143,28 @@ Deno.test("a worker notes a run by the id of the pool that it is in, not by that
   await tells(1);
   assertEquals(noted, [[7, 3]]);
 });
+
+Deno.test("a worker begins what it was given while it starts only when it has said that it is ready", async () => {
+  const dispatcher = new SharedSeat();
+  const told: (string | number)[] = [];
+  class FakeSeat extends SharedSeat implements Seat {
+    readonly isolation = "thread";
+    readonly measured = "thread";
+    post = (message: FromWorker) => void told.push(message === RESULTS ? message : message.type);
+    exit(): void {}
+  }
+  const runner = new TaskRunner(new FakeSeat(dispatcher.memory));
+  const [url, exported] = [fixture("tasks.ts"), "echo"];
+  runner.receive({ type: "modules", modules: [{ module: 0, specifier: `${url}#echo`, url, exported }] });
+  const runs = new RecordWriter();
+  const at = runs.begin(RunRecord.header);
+  RunRecord.put(runs.words, at, 0, 1, 1, 0, 1);
+  runs.list([5]);
+  runs.end();
+  dispatcher.offer(0);
+  runner.receive(runs.take());
+  assertEquals(dispatcher.isOffered(0), true);
+  await runner.start({ initializer: undefined });
+  assertEquals([told[0], dispatcher.isOffered(0)], ["ready", false]);
+  await until(() => told.includes(RESULTS), 20_000, "its result");
+});
