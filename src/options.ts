@@ -93,6 +93,10 @@ export interface MultiProcessOptions {
    * other programs take all cores, Linux gives a cell the lot of one program, tasks that spin included: outcomes have
    * been seen 0.3 s late then, when threads had none.
    *
+   * A module of which several tasks in a row ended their cells is held: one at a time is tried, in a cell in which nothing
+   * else runs, until one returns. As with workers, `maxRestarts` counts cells, and a module of which many different
+   * tasks did and none ever returned is given up, for a second at a time.
+   *
    * A cell that cannot be started, for want of memory, say, is tried again after a pause, of up to 5 s, while tasks
    * wait; what waits when none could be started for a minute is `crashed`, and the pool tries on. One that never had a
    * cell ends after three. The standard input of a cell is where a cell writes down what was begun: a task that closes
@@ -252,7 +256,8 @@ export interface MultiProcessOptions {
    */
   maxZombies?: number | undefined;
   /**
-   * How many workers that ended without being told to are replaced in a second, beyond a burst of three. Default: `size`.
+   * How many workers that ended without being told to are replaced in a second, beyond a burst of three; how many cells,
+   * too, with `isolation: "cell"`. One that had done good work is replaced at once, and does not count. Default: `size`.
    */
   maxRestarts?: number | undefined;
   /**

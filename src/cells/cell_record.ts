@@ -18,6 +18,8 @@ export class CellRecord {
   readyAt: number | undefined;
   /** Tasks were to be handed to it. */
   used = false;
+  /** Some came to an end of their own. */
+  useful = false;
   /** Specifiers of modules whose files it may not read: they were not known when it was started. */
   readonly unreadable = new Set<string>();
   /** Modules that it was asked of. */

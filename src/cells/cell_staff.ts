@@ -4,17 +4,21 @@ import type { Claimed } from "../runtime/claims.ts";
 import { now } from "../wire/now.ts";
 import type { ChildSpec, DeathData, DispatcherOptions, Sizes, ToEntry } from "../wire/protocol.ts";
 import { CellRecord } from "./cell_record.ts";
-import { CellStarts } from "./cell_starts.ts";
+import { CellStarts, type Verdict } from "./cell_starts.ts";
 import type { Specifiers } from "./specifiers.ts";
 
-/** How long a spare is kept after it was last of use, in milliseconds. */
+/** How long a spare, or a cell for trials, is kept after it was last of use, in milliseconds. */
 const SPARE_MS = 60_000;
+/** The longest time that a timer can have, in milliseconds. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Who hears of the cells. */
 export interface StaffEvents {
   message(from: CellRecord, message: ToEntry): void;
   /** Whether a task that was sent to it has no outcome. */
   hasTasks(record: CellRecord): boolean;
+  /** It has ended by itself. Returns whether good work pays for the next one: the restart budget does not. */
+  blame(record: CellRecord, death: DeathData, begun: Claimed): boolean;
   /** It takes no more tasks, and is to give back those that it has not begun. */
   leaving(record: CellRecord): void;
   /** It has ended; `asked` to, or by itself. */
@@ -25,6 +29,8 @@ export interface StaffEvents {
   unavailable(death: DeathData): void;
   /** There is a cell again. */
   started(): void;
+  /** A cell may be risked again: see `forTrial`. */
+  mayRisk(): void;
   /** None could ever be started. */
   broken(death: DeathData): void;
   /** All have ended, as they were told to. */
@@ -43,8 +49,9 @@ export type StartCell = (
  *
  * | a cell | |
  * |---|---|
- * | current | takes all tasks. There is none for a while after some could not be started |
+ * | current | takes all tasks. There is none for a while after some could not be started, or when the restart budget is used up |
  * | spare | takes over when that leaves or dies. There is none before that has happened once |
+ * | for trials | takes one task at a time, of a module of which several have ended their cells. There is none before that |
  * | leaving | takes no more tasks, and runs those to their end that it has begun: a thread in it does not end, or later cells know other modules |
  * | ending | has no tasks, and was told to stop: its initializer may have to clean up |
  */
@@ -53,12 +60,17 @@ export class CellStaff {
   readonly #specifiers: Specifiers;
   readonly #events: StaffEvents;
   readonly #startCell: StartCell;
-  readonly #starts = new CellStarts();
+  readonly #starts: CellStarts;
   #current: CellRecord | undefined;
-  /** When there is none. */
+  /** When there is none: that the next may be started from then on, as far as failed starts go. */
+  #startAt: number | undefined;
   #pause: ReturnType<typeof setTimeout> | undefined;
   #spare: CellRecord | undefined;
   #spareTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The one for trials, and from when on another may be started. */
+  #trial: CellRecord | undefined;
+  #trialAt = 0;
+  #trialTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #leaving = new Set<CellRecord>();
   /** They are to leave when another has. */
   readonly #toLeave = new Set<CellRecord>();
@@ -81,6 +93,7 @@ export class CellStaff {
     this.#events = events;
     this.#startCell = startCell;
     this.#warm = options.takesOver;
+    this.#starts = new CellStarts(options.restarts);
   }
 
   /** Whether a cell has been ready: from then on the pool goes on, whatever becomes of cells. */
@@ -95,7 +108,12 @@ export class CellStaff {
 
   /** Those that have tasks. */
   serving(): CellRecord[] {
-    return this.#current === undefined ? [...this.#leaving] : [this.#current, ...this.#leaving];
+    return [this.#current, ...this.#leaving, this.#trial].filter((record) => record !== undefined);
+  }
+
+  /** The one for trials. */
+  get trial(): CellRecord | undefined {
+    return this.#trial;
   }
 
   isLeaving(record: CellRecord): boolean {
@@ -111,7 +129,11 @@ export class CellStaff {
   resize(sizes: Sizes): void {
     Object.assign(this.#options, sizes);
     this.#current?.cell.post({ type: "resize", sizes });
+    this.#starts.restarts.allow(sizes.restarts, now());
     this.#leaveNext();
+    if (this.#closing) return;
+    if (this.#startAt !== undefined) this.#startNext();
+    this.#events.mayRisk();
   }
 
   /** Whether events are to be told. */
@@ -139,9 +161,18 @@ export class CellStaff {
   /** What has happened may happen again soon. */
   keepSpare(): void {
     if (this.#closing) return;
-    this.#spare ??= this.#start(Math.min(1, this.#options.minSize));
     clearTimeout(this.#spareTimer);
+    const wait = this.#spare === undefined ? this.#starts.restarts.wait(0, now()) : 0;
+    if (wait > 0) {
+      this.#spareTimer = later(() => this.keepSpare(), wait);
+      return;
+    }
+    this.#spare ??= this.#startSpare();
     this.#spareTimer = setTimeout(() => this.dismissSpare(), SPARE_MS);
+  }
+
+  #startSpare(): CellRecord {
+    return this.#start(Math.min(1, this.#options.minSize));
   }
 
   /** It is not as those are to be that come. */
@@ -153,12 +184,55 @@ export class CellStaff {
     this.#end(spare);
   }
 
+  /**
+   * A cell for a task that may end it, if that may be now: then the restart budget has another. Else `mayRisk` is told when.
+   *
+   * @param specifier Of the task's module.
+   */
+  forTrial(specifier: string): CellRecord | undefined {
+    clearTimeout(this.#trialTimer);
+    if (this.#closing) return undefined;
+    const at = now();
+    const wait = Math.max(this.#trialAt - at, this.#starts.restarts.wait(1, at));
+    if (wait > 0) {
+      this.#trialTimer = later(() => this.#events.mayRisk(), wait);
+      return undefined;
+    }
+    if (this.#trial?.unreadable.has(specifier)) this.dismissTrial();
+    if (this.#trial === undefined) {
+      this.#trial = this.#spare ?? this.#startSpare();
+      this.#trial.used = true;
+      this.#spare = undefined;
+      this.keepSpare();
+    }
+    this.#trialTimer = setTimeout(() => this.dismissTrial(), SPARE_MS);
+    return this.#trial;
+  }
+
+  /** Nothing is to be tried for the time being. */
+  dismissTrial(): void {
+    const trial = this.#trial;
+    if (trial === undefined) return;
+    // Something may run, or wait for its next attempt.
+    if (!this.#closing && this.#events.hasTasks(trial)) return this.leave(trial);
+    this.#trial = undefined;
+    this.#end(trial);
+  }
+
+  /** Somebody waits for the next cell: the pause after failed starts is over, and what counts is the restart budget. */
+  hurry(): void {
+    if (this.#startAt === undefined || this.#closing) return;
+    this.#startAt = 0;
+    this.#startNext();
+  }
+
   /** Another takes over; what runs in this one runs to its end. */
   leave(record: CellRecord): void {
     if (this.#leaving.has(record) || this.#closing) return;
     if (this.#isFull) return void this.#toLeave.add(record);
     this.#leaving.add(record);
     if (record === this.#current) this.#replace();
+    if (record === this.#trial) this.#trial = undefined;
     this.#events.leaving(record);
     this.endIfDone(record);
   }
@@ -174,7 +248,9 @@ export class CellStaff {
   close(type: "stop" | "terminate"): void {
     this.#closing = true;
     clearTimeout(this.#pause);
+    clearTimeout(this.#trialTimer);
     this.dismissSpare();
+    this.dismissTrial();
     const terminated = type === "terminate";
     for (const record of [...this.#leaving, ...this.#ending]) if (terminated) record.cell.kill();
     this.#current?.cell.post({ type });
@@ -186,6 +262,7 @@ export class CellStaff {
     this.#closing = true;
     clearTimeout(this.#pause);
     clearTimeout(this.#spareTimer);
+    clearTimeout(this.#trialTimer);
     const cells = this.#all().map(({ cell }) => cell);
     for (const cell of cells) cell.kill();
     await Promise.all(cells.map(({ gone }) => gone));
@@ -225,6 +302,7 @@ export class CellStaff {
     const { size, minSize, maxZombies, restarts } = this.#options;
     const spare = this.#spare;
     this.#spare = undefined;
+    this.#startAt = undefined;
     this.#current = spare ?? this.#start();
     this.#current.used = true;
     spare?.cell.post({ type: "resize", sizes: { size, minSize, maxZombies, restarts } });
@@ -244,12 +322,21 @@ export class CellStaff {
     const left = this.#leaving.delete(record);
     const ended = this.#ending.delete(record);
     this.#toLeave.delete(record);
+    const trial = record === this.#trial;
     if (record === this.#spare) this.#spare = undefined;
     if (current) this.#current = undefined;
+    if (trial) this.#trial = undefined;
     this.#events.gone(record, death, left || ended || this.#closing);
     if (this.#closing) return this.#tellIfClosed();
-    if (current) this.#follow(record, death, begun);
-    else if (left || ended) this.#events.lost(record, death, begun);
+    if (current) {
+      this.#follow(record, death, begun);
+    } else if (trial) {
+      this.#tried(record, death, begun);
+    } else if (left || ended) {
+      // None takes its place.
+      this.#events.blame(record, death, begun);
+      this.#events.lost(record, death, begun);
+    }
     this.#leaveNext();
   }
 
@@ -270,25 +357,50 @@ export class CellStaff {
 
   /** What follows from the end of the current one. */
   #follow(record: CellRecord, death: DeathData, begun: Claimed): void {
-    const { readyAt } = record;
-    const facts = { begun: begun.size > 0, readyAt, warm: this.#warm };
-    const verdict = this.#starts.ended(death, facts, now());
+    const verdict = this.#judge(record, death, begun);
     if (verdict === "never") {
       this.#closing = true;
       return this.#events.broken(death);
     }
     const { pause, unavailable } = verdict;
-    if (pause === 0 || this.#spare !== undefined) {
+    const at = now();
+    if (this.#spare !== undefined || (pause === 0 && this.#starts.restarts.wait(0, at) === 0)) {
       this.#replace();
     } else {
-      this.#pause = setTimeout(() => {
-        this.#replace();
-        this.#events.started();
-      }, pause);
+      this.#startAt = at + pause;
+      this.#startNext();
     }
     this.#events.lost(record, death, begun);
     if (unavailable !== undefined) this.#events.unavailable(unavailable);
-    if (readyAt !== undefined && this.#current !== undefined) this.keepSpare();
+    if (record.readyAt !== undefined && this.#current !== undefined) this.keepSpare();
+  }
+
+  /** What follows from the end of the one for trials. */
+  #tried(record: CellRecord, death: DeathData, begun: Claimed): void {
+    const verdict = this.#judge(record, death, begun);
+    if (verdict !== "never") this.#trialAt = now() + verdict.pause;
+    this.#events.lost(record, death, begun);
+    if (verdict !== "never" && verdict.unavailable !== undefined) {
+      this.#events.unavailable(verdict.unavailable);
+    }
+  }
+
+  #judge(record: CellRecord, death: DeathData, begun: Claimed): Verdict {
+    const { readyAt } = record;
+    if (!this.#events.blame(record, death, begun)) this.#starts.restarts.spend(now());
+    return this.#starts.ended(death, { begun: begun.size > 0, readyAt, warm: this.#warm }, now());
+  }
+
+  /** Starts the next when it may be started. */
+  #startNext(): void {
+    clearTimeout(this.#pause);
+    const at = now();
+    const wait = Math.max(0, this.#startAt! - at, this.#starts.restarts.wait(0, at));
+    this.#pause = later(() => {
+      if (now() < this.#startAt! || this.#starts.restarts.wait(0, now()) > 0) return this.#startNext();
+      this.#replace();
+      this.#events.started();
+    }, wait);
   }
 
   #tellIfClosed(): void {
@@ -296,4 +408,9 @@ export class CellStaff {
     this.#closed = true;
     this.#events.closed();
   }
+}
+
+/** Timers may be early by a part of a millisecond. */
+function later(act: () => void, ms: number): ReturnType<typeof setTimeout> {
+  return setTimeout(act, Math.min(Math.ceil(ms) + 1, MAX_TIMER_MS));
 }

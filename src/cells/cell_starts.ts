@@ -1,3 +1,4 @@
+import { RestartBudget } from "../scheduler/restart_budget.ts";
 import type { DeathData } from "../wire/protocol.ts";
 
 /** How many may fail one after the other before one is ready: then the pool cannot start. */
@@ -12,7 +13,7 @@ const STEADY_MS = 1_000;
 
 /** What follows when a cell has ended that was to be given tasks. */
 export type Verdict =
-  /** The next is to be started after so many milliseconds. */
+  /** The next is to be started after so many milliseconds, or when the restart budget has another. */
   | { pause: number; unavailable?: undefined }
   /** And no cell can be had for the time being: that is what tasks that wait are told. */
   | { pause: number; unavailable: DeathData }
@@ -24,9 +25,16 @@ export type Verdict =
  * Pure: all times are milliseconds, and arguments.
  */
 export class CellStarts {
+  /** What pays for cells that end without being told to. */
+  readonly restarts: RestartBudget;
   #failed = 0;
   /** When the first of those failed. */
   #since = 0;
+
+  /** @param perSecond How many are replaced in a second: see `maxRestarts`. */
+  constructor(perSecond: number) {
+    this.restarts = new RestartBudget(perSecond);
+  }
 
   /**
    * A cell has ended that was to be given tasks.

@@ -3,7 +3,8 @@
  * had not begun to the next.
  *
  * It knows neither workers nor queues: each cell has a dispatcher of its own for that. Which cells there are is decided by
- * `cell_staff.ts`. One that leaves gives back what it has not begun, and what is to be tried again.
+ * `cell_staff.ts`, and by `suspects.ts` which modules end them. One that leaves gives back what it has not begun, and what
+ * is to be tried again.
  *
  * @module
  */
@@ -11,6 +12,7 @@ import { Cell } from "../runtime/cell.ts";
 import type { Begun, Claimed } from "../runtime/claims.ts";
 import { mayHaveFiles } from "../runtime/module_graph.ts";
 import { describeError } from "../wire/error_data.ts";
+import { inspectionOf } from "../wire/inspection.ts";
 import { now } from "../wire/now.ts";
 import type {
   DeathData,
@@ -27,6 +29,7 @@ import { CellStaff, type StartCell } from "./cell_staff.ts";
 import { fateOf, neverRan, nextAfter } from "./lost_task.ts";
 import { type OpenTask, openTask, OpenTasks, ranSoOften, type Sent } from "./open_tasks.ts";
 import { Specifiers } from "./specifiers.ts";
+import { type Ender, Suspects } from "./suspects.ts";
 import { Surveys } from "./surveys.ts";
 
 /** See the module's description. */
@@ -37,10 +40,20 @@ export class Cells {
   #staff!: CellStaff;
   readonly #specifiers = new Specifiers();
   readonly #open = new OpenTasks();
-  /** Those of them that are in no cell: there is none that may read their module, or it is too early for the next attempt. */
-  readonly #held = new Set<number>();
+  readonly #suspects = new Suspects();
+  /**
+   * Those of them that are in no cell, and their modules: there is none that may read it, it is held, or it is too early for
+   * the next attempt.
+   */
+  readonly #held = new Map<number, number>();
+  /** What is tried of a module that is held, and where; without an id that is which callbacks it has. */
+  #trial:
+    | { readonly record: CellRecord; readonly id: number | undefined; readonly module: number }
+    | undefined;
   /** Modules that a cell is to be asked of when there is one. */
   readonly #inspections = new Set<number>();
+  /** Modules that a cell was asked of which could not be started: another is asked, which is started after that. */
+  readonly #askedAgain = new Set<number>();
   /** Tasks that are to be cancelled and have no outcome yet. */
   readonly #cancelled = new Set<number>();
   /** All up to this one are to be cancelled, unless they were begun. */
@@ -68,8 +81,7 @@ export class Cells {
       case "module":
         return this.#learn(message.module, message.specifier);
       case "forget":
-        for (const record of this.#staff.serving()) record.forget(message.module);
-        return this.#specifiers.forget(message.module, () => this.#open.modules());
+        return this.#forget(message.module);
       case "push":
         return this.#push(message.task, message.at);
       case "cancel":
@@ -90,7 +102,7 @@ export class Cells {
         return this.#staff.watch(message.on);
       case "stop":
       case "terminate":
-        for (const id of [...this.#held]) this.#ended(id);
+        for (const id of [...this.#held.keys()]) this.#ended(id);
         return this.#staff.close(message.type);
       case "bridge-gone":
       case "bridge-interrupted":
@@ -111,6 +123,10 @@ export class Cells {
     this.#staff = new CellStaff(options, this.#specifiers, {
       message: (from, message) => this.#hear(from, message),
       hasTasks: (record) => this.#open.hasAny(record),
+      blame: (record, death, begun) => {
+        const enders = this.#endersOf(record, begun);
+        return this.#suspects.blame(enders, record.useful, death, now());
+      },
       leaving: (record) => {
         record.cancelWaiting(Infinity, NOBODY);
         this.#surveys.remember(record);
@@ -127,6 +143,7 @@ export class Cells {
       },
       unavailable: (death) => this.#crashHeld(death),
       started: () => this.#sendHeld(),
+      mayRisk: () => this.#try(),
       broken: (death) => {
         const error = death.error ?? describeError(new Error(`The cell ${death.message}`));
         const message = `was in a cell that ${death.message} before it was ready`;
@@ -150,32 +167,47 @@ export class Cells {
     if (!isNew) return;
     // The cells that there are may not read its files.
     this.#staff.dismissSpare();
-    const { current } = this.#staff;
+    const { current, trial } = this.#staff;
+    trial?.unreadable.add(specifier);
     if (current === undefined) return;
     this.#staff.leave(current);
     // Too many others do: what needs the module waits until it has left.
     if (current === this.#staff.current) current.unreadable.add(specifier);
   }
 
+  #forget(module: number): void {
+    for (const record of this.#staff.serving()) record.forget(module);
+    const gone = this.#specifiers.forget(module, () => this.#open.modules());
+    for (const each of gone) this.#suspects.forget(each);
+  }
+
   /** The cell that is given tasks of the module, if there is one. */
   #cellFor(module: number): CellRecord | undefined {
     const { current } = this.#staff;
+    if (this.#suspects.has(module)) return undefined;
     if (current === undefined || current.unreadable.size === 0) return current;
     return current.unreadable.has(this.#specifiers.get(module)!) ? undefined : current;
   }
 
   #inspect(module: number): void {
+    const callbacks = this.#suspects.callbacks(module);
+    if (callbacks !== undefined || this.#suspects.refused(module, now()) !== undefined) {
+      return this.#post({ type: "inspected", module, callbacks });
+    }
     const to = this.#cellFor(module);
-    if (to === undefined) this.#inspections.add(module);
-    else to.inspect(module, this.#specifiers);
+    if (to !== undefined) return to.inspect(module, this.#specifiers);
+    this.#inspections.add(module);
+    // An outcome waits for it.
+    this.#staff.hurry();
+    this.#try();
   }
 
   #renew(): void {
     this.#staff.dismissSpare();
     // Cells that leave begin no task any more once they have given back what waits in them.
     this.#askAll((record, over) => {
-      if (record === this.#staff.current) record.renew(over);
-      else record.cancelWaiting(Infinity, over);
+      if (this.#staff.isLeaving(record)) record.cancelWaiting(Infinity, over);
+      else record.renew(over);
     }, "renewed");
   }
 
@@ -200,18 +232,33 @@ export class Cells {
   #pushBatch(batch: ArrayBuffer): void {
     const words = new Int32Array(batch);
     const { current } = this.#staff;
-    const to = current !== undefined && current.unreadable.size === 0 ? current : undefined;
+    const to = current !== undefined && current.unreadable.size === 0 && !this.#hasSuspects(words)
+      ? current
+      : undefined;
     const sent: Sent = { to, words, data: undefined, pushedAt: BatchHead.at(words), dueAt: 0 };
     const held: number[] = [];
     for (let at: number = BatchHead.words; at < words.length; at += words[at]!) {
       const id = TaskRecord.id(words, at);
+      const module = TaskRecord.module(words, at);
       this.#open.set(id, sent);
-      if (to === undefined) held.push(id);
-      else to.sent(TaskRecord.module(words, at), this.#specifiers);
+      if (to !== undefined) {
+        to.sent(module, this.#specifiers);
+      } else {
+        held.push(id);
+        this.#held.set(id, module);
+      }
     }
     if (to !== undefined) return to.cell.post(batch);
-    for (const id of held) this.#held.add(id);
     this.#sendHeld(held);
+  }
+
+  /** Whether there are tasks of a module that is held in the batch. */
+  #hasSuspects(words: Int32Array): boolean {
+    if (!this.#suspects.any) return false;
+    for (let at: number = BatchHead.words; at < words.length; at += words[at]!) {
+      if (this.#suspects.has(TaskRecord.module(words, at))) return true;
+    }
+    return false;
   }
 
   #push(data: TaskData, pushedAt: number): void {
@@ -221,9 +268,16 @@ export class Cells {
   }
 
   #send(task: OpenTask): void {
+    const death = this.#suspects.refused(task.module, now());
+    if (death !== undefined) return this.#settle({ ...neverRan(task), status: "crashed", death });
+    const to = this.#cellFor(task.module);
+    if (to !== undefined) return this.#give(task, to);
+    this.#hold(task);
+    this.#try();
+  }
+
+  #give(task: OpenTask, to: CellRecord): void {
     const { id, module, pushedAt, record, data, dueAt } = task;
-    const to = this.#cellFor(module);
-    if (to === undefined) return this.#hold(task);
     this.#held.delete(id);
     to.sent(module, this.#specifiers);
     this.#open.set(id, { to, words: record && new Int32Array(record), data, pushedAt, dueAt });
@@ -236,8 +290,8 @@ export class Cells {
     }
   }
 
-  #hold({ id, record, data, pushedAt, dueAt }: OpenTask): void {
-    this.#held.add(id);
+  #hold({ id, module, record, data, pushedAt, dueAt }: OpenTask): void {
+    this.#held.set(id, module);
     this.#open.set(id, { to: undefined, words: record && new Int32Array(record), data, pushedAt, dueAt });
   }
 
@@ -252,19 +306,55 @@ export class Cells {
     setTimeout(() => this.#sendHeld([task.id]), after);
   }
 
-  /** Sends what is in no cell, if there is one for it and it is time. */
-  #sendHeld(ids: Iterable<number> = [...this.#held]): void {
-    if (this.#staff.current === undefined) return;
-    const inspections = [...this.#inspections];
-    this.#inspections.clear();
-    for (const module of inspections) this.#inspect(module);
-    // Timers may be early by a part of a millisecond.
-    const by = now() + 1;
-    for (const id of ids) {
-      if (!this.#held.has(id)) continue;
-      const sent = this.#open.get(id)!;
-      if (sent.dueAt <= by) this.#send(openTask(id, sent));
+  /** Sends what is in no cell, if there is one for it and it is time; what is of modules that were given up has its outcome. */
+  #sendHeld(ids: Iterable<number> = [...this.#held.keys()]): void {
+    const at = now();
+    if (this.#staff.current !== undefined) {
+      const inspections = [...this.#inspections];
+      this.#inspections.clear();
+      for (const module of inspections) this.#inspect(module);
     }
+    for (const id of ids) {
+      const module = this.#held.get(id);
+      if (module === undefined) continue;
+      if (this.#suspects.refused(module, at) === undefined && this.#cellFor(module) === undefined) continue;
+      if (this.#isDue(id, at)) this.#send(openTask(id, this.#open.get(id)!));
+    }
+    this.#try();
+  }
+
+  /** Whether it may be tried again. Timers may be early by a part of a millisecond. */
+  #isDue(id: number, at: number): boolean {
+    return this.#open.get(id)!.dueAt <= at + 1;
+  }
+
+  /** Tries the next of what may end its cell, in one in which nothing else runs. */
+  #try(): void {
+    if (this.#trial !== undefined) return;
+    if (!this.#suspects.any) return this.#staff.dismissTrial();
+    const at = now();
+    for (const module of this.#inspections) {
+      if (!this.#suspects.has(module)) continue;
+      const record = this.#staff.forTrial(this.#specifiers.get(module)!);
+      if (record === undefined) return;
+      this.#inspections.delete(module);
+      this.#trial = { record, id: undefined, module };
+      return record.inspect(module, this.#specifiers);
+    }
+    for (const [id, module] of this.#held) {
+      if (!this.#suspects.has(module) || !this.#isDue(id, at)) continue;
+      const record = this.#staff.forTrial(this.#specifiers.get(module)!);
+      if (record === undefined) return;
+      this.#trial = { record, id, module };
+      return this.#give(openTask(id, this.#open.get(id)!), record);
+    }
+  }
+
+  /** What was tried is over, or waits for its next attempt. */
+  #tried(): void {
+    this.#trial = undefined;
+    // Not in the middle of what came of it.
+    queueMicrotask(() => this.#try());
   }
 
   #cancel(ids: readonly number[]): void {
@@ -282,18 +372,45 @@ export class Cells {
 
   #cancelWaiting(upTo: number): void {
     this.#cancelledUpTo = upTo;
-    this.#cancel([...this.#held].filter((id) => id <= upTo));
+    this.#cancel([...this.#held.keys()].filter((id) => id <= upTo));
     this.#askAll((record, over) => record.cancelWaiting(upTo, over), "waiting-cancelled");
+  }
+
+  /** What a cell that has died was in the middle of. */
+  #endersOf(record: CellRecord, begun: Claimed): Ender[] {
+    const enders: Ender[] = [];
+    for (const [id, { attempt }] of begun) {
+      const sent = this.#open.get(id);
+      if (sent?.to !== record || attempt <= (sent.data?.origin?.attempts ?? 0)) continue;
+      enders.push({ id, module: openTask(id, sent).module });
+    }
+    for (const module of record.inspections) {
+      if (begun.has(inspectionOf(module))) enders.push({ id: undefined, module });
+    }
+    return enders;
   }
 
   /** The cell has died. */
   #lose(record: CellRecord, death: DeathData, begun: Claimed): void {
+    if (this.#trial?.record === record) this.#tried();
     for (const id of this.#open.in(record)) {
       this.#lost(openTask(id, this.#open.get(id)!), death, begun.get(id));
     }
-    // What it was asked.
-    for (const module of record.inspections) this.#inspect(module);
+    const failed = record.readyAt === undefined && begun.size === 0;
+    for (const module of record.inspections) this.#inspectAgain(module, failed);
     record.answerAll();
+  }
+
+  /** The cell has died that was asked; `failed`: before it was ready. */
+  #inspectAgain(module: number, failed: boolean): void {
+    // Where none can be started nobody is to wait for one: it has none, as far as anybody knows.
+    const hopeless = failed && this.#askedAgain.has(module) && this.#staff.current === undefined;
+    if (!hopeless) {
+      if (failed) this.#askedAgain.add(module);
+      return this.#inspect(module);
+    }
+    this.#askedAgain.delete(module);
+    this.#post({ type: "inspected", module, callbacks: undefined });
   }
 
   #lost(task: OpenTask, death: DeathData, begun: Begun | undefined): void {
@@ -304,12 +421,16 @@ export class Cells {
     else this.#sendAfter(task, fate.attempts, fate.after);
   }
 
-  /** No cell can be had: what waits for one, and not for its next attempt, ends with the reason. */
+  /**
+   * No cell can be had: what waits for one, and not for its next attempt, ends with the reason. Where there is one, and none
+   * for trials, that is what is to be tried.
+   */
   #crashHeld(death: DeathData): void {
     const at = now();
-    for (const id of [...this.#held]) {
-      const sent = this.#open.get(id)!;
-      if (sent.dueAt <= at) this.#settle({ ...neverRan(openTask(id, sent)), status: "crashed", death });
+    const all = this.#staff.current === undefined;
+    for (const [id, module] of [...this.#held]) {
+      if (!(all || this.#suspects.has(module)) || !this.#isDue(id, at)) continue;
+      this.#settle({ ...neverRan(openTask(id, this.#open.get(id)!)), status: "crashed", death });
     }
   }
 
@@ -326,6 +447,8 @@ export class Cells {
     this.#open.delete(id);
     if (this.#held.size > 0) this.#held.delete(id);
     if (this.#cancelled.size > 0) this.#cancelled.delete(id);
+    this.#suspects.ended(id);
+    if (this.#trial?.id === id) this.#tried();
   }
 
   // What cells say
@@ -338,7 +461,10 @@ export class Cells {
         return this.#staff.ready(from) ? this.#post({ type: "ready", startMs: Infinity }) : undefined;
       case "zombie":
         return this.#staff.zombie(from);
+      case "sound":
+        return this.#returned(from, message.module, message.callbacks);
       case "again":
+        if (this.#trial?.id === message.id) this.#tried();
         return this.#open.ran(message.id, message.attempts, now());
       case "outcome":
         return this.#hearOutcomes(from, [message.outcome]);
@@ -349,7 +475,7 @@ export class Cells {
       case "renewed":
         return from.renewed();
       case "inspected":
-        from.inspections.delete(message.module);
+        this.#inspected(from, message.module, message.callbacks);
         return this.#post(message);
       case "stats":
         return this.#surveys.answer(from, message.request, message.stats);
@@ -365,6 +491,21 @@ export class Cells {
       default:
         return this.#post(message);
     }
+  }
+
+  /** A task of the module came to an end of its own. */
+  #returned(from: CellRecord, module: number, callbacks: number | undefined): void {
+    from.useful = true;
+    if (callbacks !== undefined) this.#suspects.loaded(module, callbacks);
+    if (this.#suspects.returned(module)) this.#sendHeld();
+  }
+
+  #inspected(from: CellRecord, module: number, callbacks: number | undefined): void {
+    from.inspections.delete(module);
+    this.#askedAgain.delete(module);
+    if (callbacks !== undefined) this.#suspects.loaded(module, callbacks);
+    const trial = this.#trial;
+    if (trial?.record === from && trial.id === undefined && trial.module === module) this.#tried();
   }
 
   #hearRecords(from: CellRecord, records: ArrayBuffer): void {

@@ -25,15 +25,19 @@ export class Specifiers {
     return this.#specifiers.values();
   }
 
-  /** @param used Finds the modules of tasks that have no outcome. */
-  forget(module: number, used: () => ReadonlySet<number>): void {
+  /**
+   * @param used Finds the modules of tasks that have no outcome.
+   * @returns Those that are let go of now.
+   */
+  forget(module: number, used: () => ReadonlySet<number>): number[] {
     this.#forgotten.add(module);
-    if (this.#forgotten.size < MANY) return;
+    if (this.#forgotten.size < MANY) return [];
     const kept = used();
-    for (const each of this.#forgotten) {
-      if (kept.has(each)) continue;
+    const gone = [...this.#forgotten].filter((each) => !kept.has(each));
+    for (const each of gone) {
       this.#forgotten.delete(each);
       this.#specifiers.delete(each);
     }
+    return gone;
   }
 }

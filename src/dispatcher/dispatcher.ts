@@ -10,6 +10,7 @@ import { cores, startsSleep } from "../runtime/host.ts";
 import { capacityOf } from "../runtime/link.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
 import type { Command, Event } from "../scheduler/scheduling.ts";
+import { inspectionOf } from "../wire/inspection.ts";
 import { now } from "../wire/now.ts";
 import {
   type BridgeData,
@@ -49,7 +50,8 @@ export class Dispatcher {
   #handling = false;
   #wakeAt = Infinity;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #inspections = 0;
+  /** In a cell: modules of which a task came to an end of its own. */
+  readonly #sound = new Set<number>();
   /** Generators that wait for the entry to take what they yielded, by task. */
   readonly #pullers = new Map<number, { worker: number; seq: number }>();
   #watching: ReturnType<typeof setInterval> | undefined;
@@ -90,7 +92,7 @@ export class Dispatcher {
         const { loadTimeout } = this.#options!;
         if (this.#scheduler!.callbacks(message.module) !== undefined) return this.#inspected(message.module);
         return this.#push({
-          id: -(++this.#inspections),
+          id: inspectionOf(message.module),
           module: message.module,
           timeout: loadTimeout,
           args: undefined,
@@ -311,12 +313,20 @@ export class Dispatcher {
   #finish(task: RunTask, worker: number, result: RunResult, waitedMs: number): void {
     this.#outbox.began(task, worker, task.attempts, result.startedAt);
     if (task.id > 0) {
+      if (this.#options!.cell && !result.unloaded) this.#tellSound(task.module, result.callbacks);
       // A module that could not be loaded has no callbacks that could fire.
       const none = result.data?.load === undefined ? undefined : 0;
       const callbacks = result.callbacks ?? this.#scheduler!.callbacks(task.module) ?? none;
       this.#outbox.result(task, worker, result, callbacks, waitedMs);
     }
     this.#ended(task);
+  }
+
+  /** To whoever keeps cells, and outlives this one: what is known of modules is lost with it. */
+  #tellSound(module: number, callbacks: number | undefined): void {
+    if (this.#sound.has(module)) return;
+    this.#sound.add(module);
+    this.#entry.post({ type: "sound", module, callbacks: callbacks ?? this.#scheduler!.callbacks(module) });
   }
 
   #settle(command: Command<RunTask, RunResult> & { type: "settle" }): void {
@@ -354,12 +364,13 @@ export class Dispatcher {
   }
 
   #inspected(module: number): void {
-    const callbacks = this.#scheduler!.callbacks(module) ?? 0;
+    const callbacks = this.#scheduler!.callbacks(module);
     this.#entry.post({ type: "inspected", module, callbacks });
     if (this.#modules.ended(module)) this.#forgetModule(module);
   }
 
   #forgetModule(module: number): void {
+    this.#sound.delete(module);
     this.#tell({ type: "forget-module", module });
   }
 

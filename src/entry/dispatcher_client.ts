@@ -41,7 +41,7 @@ const MAX_BATCH = 256;
 /** What the pool itself is told. */
 export type MessageToPool = Exclude<
   Message,
-  { type: "outcome" | "told" | "kill-bridge" | "zombie" | "again" }
+  { type: "outcome" | "told" | "kill-bridge" | "zombie" | "sound" | "again" }
 >;
 
 /** Who hears of what comes from the dispatcher. */
@@ -384,6 +384,7 @@ export class DispatcherClient implements PoolClient {
         this.#told.resolve();
         return false;
       case "zombie":
+      case "sound":
       case "again":
         return false;
       case "kill-bridge":

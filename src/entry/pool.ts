@@ -339,7 +339,7 @@ export class Pool<Owner> {
       case "waiting-cancelled":
         return this.#questions.waitingCancels.answer();
       case "inspected":
-        return this.#questions.inspected(message.module, message.callbacks);
+        return this.#questions.inspected(message.module, message.callbacks ?? 0);
       case "progress":
         return this.#progress.report(message.id, message.value, message.pull);
       case "events":

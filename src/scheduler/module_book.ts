@@ -132,7 +132,7 @@ export class ModuleBook {
   }
 
   /** A run ended its worker. A task counts once, however often it is tried. True if the module is given up. */
-  crashed(task: Task, death: DeathData, now: number): boolean {
+  crashed(task: Pick<Task, "module" | "crashed">, death: DeathData, now: number): boolean {
     const record = this.#record(task.module);
     record.sound = false;
     if (!task.crashed) record.crashes++;

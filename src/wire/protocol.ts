@@ -272,6 +272,8 @@ export type ToEntry =
   | { type: "kill-bridge" }
   /** Of a cell: a thread in it does not end. */
   | { type: "zombie" }
+  /** Of a cell: a task of the module came to an end of its own. Told once, before its outcome. */
+  | { type: "sound"; module: number; callbacks: number | undefined }
   /** Of a cell: a run of the task is over, so many in all, and another is to follow. */
   | { type: "again"; id: number; attempts: number }
   /** The pool cannot start, or cannot go on. */
@@ -283,7 +285,8 @@ export type ToEntry =
   | { type: "output"; id: number; text: string }
   | { type: "waiting-cancelled" }
   | { type: "renewed" }
-  | { type: "inspected"; module: number; callbacks: number }
+  /** Undefined where it could not be loaded. */
+  | { type: "inspected"; module: number; callbacks: number | undefined }
   | { type: "progress"; id: number; value: unknown; inner?: InnerErrors | undefined; pull: boolean }
   | { type: "events"; events: EventData[] }
   | { type: "stats"; request: number; stats: StatsData }

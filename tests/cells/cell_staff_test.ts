@@ -40,16 +40,17 @@ class FakeCell {
   }
 }
 
-function staffOf(more: { initializer?: boolean; maxZombies?: number } = {}) {
+function staffOf(more: { initializer?: boolean; maxZombies?: number; restarts?: number } = {}) {
   const cells: FakeCell[] = [];
   const log: string[] = [];
   const busy = new Set<CellRecord>();
   const started = Promise.withResolvers<void>();
+  const risk = Promise.withResolvers<void>();
   const options = {
     size: 2,
     minSize: 2,
     maxZombies: more.maxZombies ?? 4,
-    restarts: 2,
+    restarts: more.restarts ?? 2,
     permissions: undefined,
     setup: { initializer: more.initializer ? { module: "file:///i.ts", data: undefined } : undefined },
     v8Flags: [],
@@ -61,6 +62,9 @@ function staffOf(more: { initializer?: boolean; maxZombies?: number } = {}) {
       if (!(message instanceof ArrayBuffer) && message.type === "zombie") staff.zombie(from);
     },
     hasTasks: (record) => busy.has(record),
+    // Good work pays for a task with a number above 0.
+    blame: (_record, _death, begun) => [...begun.keys()].some((id) => id > 0),
+    mayRisk: () => risk.resolve(),
     leaving: (record) => log.push(`${name(record)} leaves`),
     gone: (record, _death, asked) => log.push(`${name(record)} gone${asked ? ", as asked" : ""}`),
     lost: (record) => log.push(`${name(record)} lost`),
@@ -79,7 +83,8 @@ function staffOf(more: { initializer?: boolean; maxZombies?: number } = {}) {
   staff.start();
   const current = () => staff.current && name(staff.current);
   const ready = () => staff.ready(staff.current!);
-  return { staff, cells, log, busy, current, ready, started: started.promise };
+  const trial = () => staff.trial && name(staff.trial);
+  return { staff, cells, log, busy, current, ready, trial, started: started.promise, risk: risk.promise };
 }
 
 Deno.test("CellStaff has the next cell take over, and keeps a spare from then on", () => {
@@ -208,4 +213,132 @@ Deno.test("a spare whose initializer does not end is killed, and takes over from
   cells[1]!.end(KILLED, [2]);
   assertEquals([current(), log], [3, ["0 gone", "0 lost", "2 gone", "1 gone", "1 lost"]]);
   void staff.end();
+});
+
+/** A task whose end the restart budget pays for. */
+const UNPAID = [-1];
+
+/** A pool that has used up its restart budget: it has no cell, and none for a spare. */
+function exhausted(restarts: number) {
+  const pool = staffOf({ restarts });
+  pool.ready();
+  for (let at = pool.current(); at !== undefined; at = pool.current()) {
+    pool.cells[at]!.end(KILLED, UNPAID);
+    // A spare takes over whatever the budget says.
+    if (pool.current() !== undefined) pool.ready();
+  }
+  return pool;
+}
+
+Deno.test("CellStaff replaces a burst of cells at once that ended without being told to, others as the restart budget allows", async () => {
+  const { staff, cells, current, started } = exhausted(100);
+  const before = cells.length;
+  await started;
+  assertEquals([current(), cells.length], [before, before + 1]);
+  void staff.end();
+});
+
+Deno.test("CellStaff replaces cells for which good work pays at once, however many end", () => {
+  const { staff, cells, current, ready } = staffOf({ restarts: 1e-6 });
+  ready();
+  for (let id = 1; id <= 50; id++) {
+    cells[current()!]!.end(KILLED, [id]);
+    assertEquals(current() !== undefined, true);
+    ready();
+  }
+  void staff.end();
+});
+
+Deno.test("CellStaff that waits for the restart budget goes on at once when the pool is resized to a larger one", async () => {
+  const { staff, current, started } = exhausted(1e-6);
+  staff.hurry();
+  assertEquals(current(), undefined);
+  staff.resize({ size: 2, minSize: 2, maxZombies: 4, restarts: 1e6 });
+  await started;
+  assertEquals(typeof current(), "number");
+  void staff.end();
+});
+
+Deno.test("CellStaff closes while it waits for the restart budget", () => {
+  const { staff, log } = exhausted(1e-6);
+  staff.close("stop");
+  staff.resize({ size: 2, minSize: 2, maxZombies: 4, restarts: 1e6 });
+  assertEquals(log.at(-1), "closed");
+});
+
+Deno.test("CellStaff starts the next at once when somebody waits for it, also in a pause after failed starts", async () => {
+  const { staff, cells, current, ready, started } = staffOf({ restarts: 1e6 });
+  ready();
+  // The spare of later is of no use either. The pauses grow to 51 s in all.
+  cells[0]!.end(UNSTARTED);
+  cells[2]!.end(UNSTARTED);
+  cells[1]!.end(UNSTARTED);
+  assertEquals([current(), cells.length], [undefined, 3]);
+  staff.hurry();
+  await started;
+  assertEquals([current(), cells.length], [3, 4]);
+  void staff.end();
+});
+
+Deno.test("a cell for trials is the spare, of which another is kept; it takes over from none, and dies alone", () => {
+  const { staff, cells, log, current, ready, trial } = staffOf();
+  ready();
+  staff.keepSpare();
+  assertEquals(staff.forTrial("file:///deadly.ts")?.cell, cells[1]);
+  assertEquals([current(), trial(), cells.length], [0, 1, 3]);
+  // It is used again while it lives.
+  assertEquals(staff.forTrial("file:///deadly.ts")?.cell, cells[1]);
+  cells[0]!.end(KILLED, [1]);
+  assertEquals([current(), trial()], [2, 1]);
+  cells[1]!.end(KILLED, [2]);
+  assertEquals([current(), trial(), log.slice(-2)], [2, undefined, ["1 gone", "1 lost"]]);
+  void staff.end();
+});
+
+Deno.test("no cell is risked that the restart budget could not replace: whoever waits is told when one may be", async () => {
+  const { staff, cells, ready, trial, risk } = staffOf({ restarts: 50 });
+  ready();
+  let risked = 0;
+  while (staff.forTrial("file:///deadly.ts") !== undefined) {
+    cells[trial()!]!.end(KILLED, UNPAID);
+    risked++;
+  }
+  assertEquals(risked >= 3, true);
+  await risk;
+  assertEquals(staff.forTrial("file:///deadly.ts") !== undefined, true);
+  void staff.end();
+});
+
+Deno.test("a cell for trials that may not read the module makes room for one that may", () => {
+  const { staff, cells, log, ready, trial } = staffOf();
+  ready();
+  const first = staff.forTrial("file:///deadly.ts")!;
+  staff.dismissSpare();
+  first.unreadable.add("file:///later.ts");
+  assertEquals(staff.forTrial("file:///later.ts") === first, false);
+  assertEquals(first.cell, cells[1]);
+  assertEquals([cells[1]!.said, trial()], [["killed"], 3]);
+  cells[1]!.end();
+  assertEquals(log, ["1 gone, as asked", "1 lost"]);
+  void staff.end();
+});
+
+Deno.test("a cell for trials with a thread that does not end leaves, and the pool ends whatever it does", () => {
+  for (const type of ["stop", "terminate"] as const) {
+    const { staff, cells, log, busy, current, ready, trial } = staffOf();
+    ready();
+    const first = staff.forTrial("file:///deadly.ts")!;
+    busy.add(first);
+    cells[1]!.hang();
+    assertEquals([current(), trial(), staff.isLeaving(first)], [0, undefined, true]);
+    busy.delete(first);
+    staff.endIfDone(first);
+    const second = staff.forTrial("file:///deadly.ts")!;
+    staff.close(type);
+    for (const { cell } of [first, second]) {
+      assertEquals((cell as unknown as FakeCell).said.includes("killed"), true);
+    }
+    for (const cell of cells) cell.end();
+    assertEquals(log.at(-1), "closed");
+  }
 });

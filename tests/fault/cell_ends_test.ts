@@ -199,3 +199,94 @@ Deno.test("after renew() nothing begins in a cell that leaves, also what is trie
     });
   });
 });
+
+/** Has no cell be started, for as long as the test says. */
+async function withoutCells(mp: MultiProcess, test: (again: () => void) => Promise<void>): Promise<void> {
+  const before = Deno.env.get("TMPDIR");
+  const again = () => before === undefined ? Deno.env.delete("TMPDIR") : Deno.env.set("TMPDIR", before);
+  // No cell can have its files.
+  Deno.env.set("TMPDIR", "/there/is/no/such/folder");
+  try {
+    await mp.push(new InfoTask(inline(KILLED), 60_000));
+    // A spare may have been on its way.
+    await until(() => children().length === 0, 20_000, "there is no cell");
+    await test(again);
+  } finally {
+    again();
+  }
+}
+
+const heard: unknown[] = [];
+Object.assign(globalThis, { heardByCallbacks: heard });
+/** A module that no worker has loaded, with a callback. */
+const called = (name: string) =>
+  new InfoTask(
+    inline(`export const runnable = () => ${JSON.stringify(name)};
+      export const errorCallback = () => void globalThis.heardByCallbacks.push(${JSON.stringify(name)});`),
+    60_000,
+  );
+
+Deno.test("stop() that cancels what waits does not wait for a look at callbacks while no cell can be had", async () => {
+  const mp = new MultiProcess(cell());
+  await mp.start();
+  try {
+    await withoutCells(mp, async () => {
+      const outcome = mp.push(called("never"));
+      const since = performance.now();
+      const { cancelled } = await mp.stop({ waiting: "cancel" });
+      assertEquals([cancelled, (await outcome).status], [1, "cancelled"]);
+      const ms = performance.now() - since;
+      // As long as such a look may take where there is a cell.
+      assert(ms < 5_000, `${ms} ms`);
+    });
+  } finally {
+    await mp.terminate();
+  }
+});
+
+Deno.test("a task that is cancelled while there is no cell has its errorCallback called as soon as there is one", async () => {
+  await withPool(cell(), async (mp) => {
+    await withoutCells(mp, async (again) => {
+      const outcome = mp.push(called("late"));
+      again();
+      assertEquals(await mp.cancelWaiting(), 1);
+      assertEquals((await outcome).status, "cancelled");
+      assert(heard.includes("late"), "its errorCallback was called");
+    });
+  });
+});
+
+Deno.test("a module that kills every cell costs few of them, and no healthy task once it is known for that", async () => {
+  await withFile(async (file, lines) => {
+    await withPool(cell(), async (mp) => {
+      const deadly = inline(`export function runnable() {
+        Deno.writeTextFileSync(${JSON.stringify(file)}, "x\\n", { append: true });
+        Deno.kill(Deno.pid, "SIGKILL");
+      }`);
+      const outcomes = Array.from({ length: 100 }, () => mp.push(new InfoTask(deadly, 60_000)));
+      await until(() => lines().length >= 8, 20_000, "it is known for that");
+      // They run for longer than it takes for the next cell to be killed.
+      const healthy = Array.from(
+        { length: 4 },
+        () => mp.push(new InfoTask(fixture("tasks.ts#sleep"), 60_000, 2_000, 1)),
+      );
+      for (const outcome of await Promise.all(outcomes)) assertEquals(outcome.status, "crashed");
+      for (const outcome of await Promise.all(healthy)) assertEquals(outcome.status, "ok");
+      assert(lines().length <= 24, `${lines().length} were tried`);
+    });
+  });
+});
+
+Deno.test("a module that kills its cell as it is loaded is not loaded again and again to look for callbacks", async () => {
+  await withFile(async (file, lines) => {
+    await withPool(cell({ size: 1 }), async (mp) => {
+      const deadly = inline(`Deno.writeTextFileSync(${JSON.stringify(file)}, "x\\n", { append: true });
+        Deno.kill(Deno.pid, "SIGKILL");`);
+      assertEquals((await mp.push(new InfoTask(deadly, 60_000))).status, "crashed");
+      // For the task, and for its callbacks.
+      assertEquals(lines().length, 2);
+      assertEquals(await mp.run(add()), 42);
+      assertEquals(lines().length, 2);
+    });
+  });
+});
