@@ -204,7 +204,7 @@ export class Departures<T extends Task, R extends Result> {
     }
   }
 
-  /** Tells when the pool has ended. A worker that does not end does not hold it up. */
+  /** Tells when the pool has ended. A worker that does not end does not hold it up, nor one that ends with its process. */
   finishClosing(now: number): void {
     if (this.#closed || this.#closing === undefined) return;
     const { since, terminated } = this.#closing;
@@ -213,7 +213,8 @@ export class Departures<T extends Task, R extends Result> {
       this.#ending.inPeaceBy,
       this.#workers.lettingGoUntil + this.#options.killGrace,
     );
-    if (this.#workers.size + this.#ending.size > 0 && now < by) return this.#orders.wakeBy(by);
+    const ending = this.#options.cell ? this.#ending.inPeace : this.#ending.size - this.#ending.zombies;
+    if (this.#workers.size + ending > 0 && now < by) return this.#orders.wakeBy(by);
     this.#closed = true;
     for (const { id } of this.#workers.all()) this.#orders.push({ type: "kill", worker: id });
     for (const worker of this.#ending.ids) this.#orders.push({ type: "kill", worker });

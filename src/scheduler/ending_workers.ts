@@ -78,9 +78,18 @@ export class EndingWorkers {
   }
 
   get zombies(): number {
-    let zombies = 0;
-    for (const { stage } of this.#workers.values()) if (stage === "zombie") zombies++;
-    return zombies;
+    return this.#count((stage) => stage === "zombie");
+  }
+
+  /** How many may clean up. */
+  get inPeace(): number {
+    return this.#count((stage) => stage === "retiring" || stage === "disposing");
+  }
+
+  #count(is: (stage: Ending["stage"]) => boolean): number {
+    let count = 0;
+    for (const { stage } of this.#workers.values()) if (is(stage)) count++;
+    return count;
   }
 
   /** By when all zombies have had their time to end; `Infinity` where there is none. */

@@ -79,6 +79,8 @@ export interface SchedulerOptions extends Sizes {
   cores: number;
   /** The pool has had workers elsewhere: that those here cannot be started does not end it. */
   takesOver: boolean;
+  /** Its process ends with the pool, and all workers that have not ended by then. */
+  cell: boolean;
   /** Whether others are started after the bridge: see `HeadStart`. */
   headStart: boolean;
   /** How long a worker may take to clean up when it ends in peace; undefined where it has nothing to clean up. */

@@ -64,6 +64,7 @@ export function options(more: FakeOptions = {}): SchedulerOptions {
     loadTimeout: 1_000,
     cores: 1,
     takesOver: false,
+    cell: false,
     headStart: false,
     disposeTimeout: undefined,
     killGrace: 300,

@@ -150,3 +150,33 @@ Deno.test("Scheduler gives buffers that are moved the time they need to arrive",
   assertEquals(brief(tell(looked(1, undefined, false), 16_000)), ["look 1"]);
   assertEquals(brief(tell(looked(1, undefined), 16_000)).slice(0, 2), ["settle 1: crashed", "close 1"]);
 });
+
+for (const type of ["stop", "terminate"] as const) {
+  Deno.test(`Scheduler that is to ${type} waits for no worker that is known not to end`, () => {
+    const { scheduler, tell } = warm();
+    tell(push(fake(1)), 0);
+    tell(looked(1, running(0, 0)), 100);
+    tell(TICK, 400);
+    tell(interrupted(1), 400);
+    tell(TICK, 1_400);
+    assertEquals(scheduler.stats().zombies, 1);
+    tell(ready(3), 1_400);
+    tell({ type }, 1_500);
+    assertEquals(brief(tell(gone(2), 1_501)), []);
+    assertEquals(brief(tell(gone(3), 1_502)), ["kill 1", "closed"]);
+  });
+}
+
+Deno.test("Scheduler that ends with its process waits for workers that end in peace, and for none that was stopped", () => {
+  for (const cell of [false, true]) {
+    const { tell } = warm({ cell, disposeTimeout: 5_000 });
+    tell(push(fake(1)), 0);
+    tell(looked(1, running(0, 0)), 100);
+    tell(ready(3), 110);
+    assertEquals(brief(tell({ type: "stop" }, 120)), ["close 2 cleanly", "close 3 cleanly"]);
+    tell({ type: "disposing", worker: 2 }, 121);
+    tell(gone(3), 122);
+    const rest = brief(tell(gone(2), 1_000));
+    assertEquals(rest, cell ? ["kill 1", "closed"] : []);
+  }
+});
