@@ -63,7 +63,7 @@ export class Scheduler<T extends Task, R extends Result> {
     options = { ...options };
     this.#staff = new Staff(options, this.#orders, {
       broken: (now) => this.#close(true, now),
-      unavailable: (death, now) => this.#ends.failWaiting(death, now),
+      unavailable: (death, now, onlyUrgent) => this.#ends.failWaiting(death, now, onlyUrgent),
       zombie: (file) => this.#runs.restrict(file, "zombie"),
     }, (module) => this.#modules.estimate(module));
     this.#workers = this.#staff.workers;

@@ -19,8 +19,8 @@ const MAX_FAILED_STARTS = 3;
 export interface StartEvents {
   /** The pool cannot start. */
   broken(now: number): void;
-  /** There is no worker, and for the time being none can be had. */
-  unavailable(death: DeathData, now: number): void;
+  /** There is no worker, and for the time being none can be had; `onlyUrgent`: other tasks may wait for one all the same. */
+  unavailable(death: DeathData, now: number, onlyUrgent: boolean): void;
 }
 
 /** When a worker may be started, by when it must be ready, and what follows from starts that fail. */
@@ -87,9 +87,8 @@ export class Starts<T extends Task, R extends Result> {
   #waitForZombies(now: number): void {
     const at = this.#departures.hopelessAt;
     if (now < at) this.#orders.wakeBy(at);
-    else if (this.#workers.size === 0) {
-      this.#events.unavailable(tooManyZombies(this.#options.maxZombies), now);
-    }
+    if (this.#workers.size > 0) return;
+    this.#events.unavailable(tooManyZombies(this.#options.maxZombies), now, now < at);
   }
 
   /** Whether one more worker may be started now, beside those that start. */
@@ -171,7 +170,7 @@ export class Starts<T extends Task, R extends Result> {
       this.#orders.push({ type: "broken", death });
       this.#events.broken(now);
     } else if (always && idle + busy === unproven) {
-      this.#events.unavailable(death, now);
+      this.#events.unavailable(death, now, false);
     }
   }
 

@@ -125,9 +125,12 @@ export class TaskEnds<T extends Task, R extends Result> {
     }
   }
 
-  /** No worker can be had: waiting tasks end with the reason. */
-  failWaiting(death: DeathData, now: number): void {
-    for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
+  /** No worker can be had: waiting tasks end with the reason, or those that are urgent. */
+  failWaiting(death: DeathData, now: number, onlyUrgent: boolean): void {
+    for (let task = this.#queue.first(); task !== undefined; task = this.#queue.first()) {
+      // They come first.
+      if (onlyUrgent && !isUrgent(task)) return;
+      this.#queue.take(task);
       this.drop(task, { status: "crashed", death }, now);
     }
   }

@@ -81,6 +81,16 @@ Deno.test("Scheduler lets tasks wait while there are as many zombies as may be, 
   assertEquals(pool.count(), { "timed-out": 3, ok: 7 });
 });
 
+Deno.test("Scheduler lets nothing urgent wait for a zombie to end: an outcome waits for it", () => {
+  const pool = exhausted();
+  pool.push(fake(-1, { module: 3, priority: Infinity, pushedAt: pool.now }));
+  assertEquals(pool.count(), { "timed-out": 3, crashed: 1 });
+  assertEquals(pool.outcomes.get(-1)!.status, "crashed");
+  pool.end([...pool.workers.values()].find(({ stuck }) => stuck)!);
+  pool.run(pool.now + 1_000);
+  assertEquals(pool.count(), { "timed-out": 3, crashed: 1, ok: 7 });
+});
+
 Deno.test("Scheduler fails waiting tasks when no zombie has ended for a minute, and tells why", () => {
   const pool = exhausted();
   pool.run(55_000);
