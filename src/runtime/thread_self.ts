@@ -176,11 +176,13 @@ function onNode(): ThreadSelf {
     hide(port) {
       const dispatch = (port as unknown as Record<symbol, unknown>)[DISPATCH];
       if (dispatch !== undefined) Object.defineProperty(port, DISPATCH, { value: dispatch });
-      // What a task starts belongs to what runs it, and that is the message's delivery.
+      // What a task starts belongs to what runs it, and that is the message's delivery. What stands in for the port is always
+      // the same: Node 22 keeps what an `AsyncLocalStorage` holds in it, and asks again where that is read (seen with 22.23).
       const resource = hooks.executionAsyncResource;
+      const standIn = {};
       hooks.executionAsyncResource = () => {
         const current = resource();
-        return current === port ? {} : current;
+        return current === port ? standIn : current;
       };
       const inside = process as unknown as Record<string, ((...args: unknown[]) => unknown) | undefined>;
       const handles = inside._getActiveHandles;

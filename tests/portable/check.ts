@@ -465,6 +465,17 @@ const lives: Case[] = [
       equal((await mp.push(new pool.InfoTask(specifier, PATIENCE))).output, "one\ntwo\n");
     }, { output: "capture" }),
   ),
+  notInBrowser(
+    "it has none",
+    withPool("an AsyncLocalStorage of a task holds what it was given, in each task", async (mp, task) => {
+      // One after the other, and several in a message.
+      for (let i = 0; i < 3; i++) equal(await mp.run(task("stored", PATIENCE, i)), [i, i, i]);
+      const all = await Promise.all(
+        Array.from({ length: 20 }, (_, i) => mp.run(task("stored", PATIENCE, i))),
+      );
+      equal(all, all.map((_, i) => [i, i, i]));
+    }),
+  ),
   withPool("an initializer runs in every worker, before the first task", async (mp, task, { pool }) => {
     const specifier = "data:text/javascript,export const runnable = () => globalThis.prepared";
     equal(await mp.run(new pool.InfoTask(specifier, PATIENCE)), "so");

@@ -4,6 +4,7 @@ const builtin = globalThis.process?.getBuiltinModule?.bind(globalThis.process);
 const hooks = builtin === undefined ? [] : [builtin("node:async_hooks"), await import("node:async_hooks")];
 const threads = builtin?.("node:worker_threads");
 const process = builtin?.("node:process");
+const storage = builtin === undefined ? undefined : new hooks[0].AsyncLocalStorage();
 
 const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
 
@@ -39,6 +40,15 @@ export const asyncGenerator = async function* () {
 };
 /** What is large and is loaded when it is first mentioned. */
 export const loaded = () => process.moduleLoadList.filter((name) => /undici|webcrypto/.test(name));
+/** What an `AsyncLocalStorage` holds: at once, and after each wait. */
+export const stored = (value) =>
+  storage.run(value, async () => {
+    const seen = [storage.getStore()];
+    await null;
+    seen.push(storage.getStore());
+    await sleep(1);
+    return [...seen, storage.getStore()];
+  });
 export const cleans = function () {
   return new Promise((resolve) => this.signal.addEventListener("abort", () => resolve("cleaned up")));
 };
