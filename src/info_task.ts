@@ -2,6 +2,7 @@ import { resolve, toFileUrl } from "@std/path";
 import type { TaskContext } from "./context.ts";
 import { inlineHint, inlineSpecifier } from "./inline_function.ts";
 import { base, isWindows } from "./runtime/host.ts";
+import { isUrl } from "./runtime/kinds.ts";
 import { show } from "./util/show.ts";
 import { isInline } from "./util/specifier.ts";
 
@@ -164,7 +165,7 @@ export function checkTimeout(timeout: unknown, what = "Cannot create a task: the
  * @throws {TypeError} If it cannot be one.
  */
 export function resolveSpecifier(specifier: unknown, what = "Cannot create a task: the specifier"): string {
-  if (specifier instanceof URL) return check(specifier, specifier.href, what);
+  if (isUrl(specifier)) return check(specifier, specifier.href, what);
   if (typeof specifier !== "string") {
     throw new TypeError(
       `${what} must be a string or a URL, received ${show(specifier)}${inlineHint(specifier)}`,

@@ -69,7 +69,7 @@ function isFine(value: unknown, depth: number): boolean {
   if (typeof value === "function" || typeof value === "symbol") return false;
   if (typeof value !== "object" || value === null) return true;
   if (kinds.isProxy(value) || depth > 4) return false;
-  if (value instanceof ArrayBuffer) return !value.detached;
+  if (kinds.isArrayBuffer(value)) return !(value as ArrayBuffer).detached;
   if (ArrayBuffer.isView(value)) return !(value.buffer as ArrayBuffer).detached;
   // For many items, a list of descriptors takes longer than the trial.
   if (Array.isArray(value) && value.length >= 1_000) return false;

@@ -64,6 +64,11 @@ Deno.test("the package for npm keeps its promises on Node and in pages", async (
         assertMatch(output, /^[1-9]\d* passed, 0 failed$/m);
       },
     });
+    await t.step("a test environment that lacks globals of Node is named", async () => {
+      const script = `delete globalThis.MessageChannel; await import("${url}")`;
+      const { output } = await run(node, "--input-type=module", "--eval", script);
+      assertStringIncludes(output, 'here is no MessageChannel: run this test in the environment "node"');
+    });
     await t.step({
       name: "an older Node says which it needs",
       ignore: major === 0 || suffices,

@@ -4,6 +4,7 @@
  * @module
  */
 import { MAX_DELAY } from "../info_task.ts";
+import { isAbortSignal, isUrl, kinds } from "../runtime/kinds.ts";
 import { show } from "../util/show.ts";
 
 /** Checks a value: throws the fitting error if it is not what it must be. */
@@ -57,7 +58,7 @@ export const boolean: Check = (value, what) => {
 };
 
 export const specifier: Check = (value, what) => {
-  if (typeof value !== "string" && !(value instanceof URL)) {
+  if (typeof value !== "string" && !isUrl(value)) {
     throw new TypeError(`${what} must be a string or a URL, received ${show(value)}`);
   }
 };
@@ -70,7 +71,7 @@ export const oneOf = (...values: string[]): Check => (value, what) => {
 };
 
 export const signal: Check = (value, what) => {
-  if (!(value instanceof AbortSignal)) {
+  if (!isAbortSignal(value)) {
     throw new TypeError(`${what} must be an AbortSignal, received ${show(value)}`);
   }
 };
@@ -80,7 +81,7 @@ export const buffers: Check = (value, what) => {
     throw new TypeError(`${what} must be an array of ArrayBuffers, received ${show(value)}`);
   }
   for (const [i, item] of value.entries()) {
-    if (item instanceof ArrayBuffer) continue;
+    if (kinds.isArrayBuffer(item)) continue;
     const hint = ArrayBuffer.isView(item) ? `a ${item.constructor.name}; name its .buffer` : show(item);
     throw new TypeError(`${what} must be an array of ArrayBuffers, received as item ${i + 1} ${hint}`);
   }

@@ -1,4 +1,5 @@
 import { nextTurn } from "../runtime/host.ts";
+import { kinds } from "../runtime/kinds.ts";
 import { ByteBuffer, decode } from "../wire/codec.ts";
 import type { ToEntry } from "../wire/protocol.ts";
 import { OutcomeRecord } from "../wire/records.ts";
@@ -29,6 +30,9 @@ export type OnValue = (
 
 /** A message of its own: an outcome that came with others is one too. */
 export type Message = Exclude<ToEntry, ArrayBuffer | { type: "outcomes" }>;
+
+/** What comes from another thread may be of another realm than this code: see `isUrl` in `kinds.ts`. */
+const isRecords = (message: ToEntry): message is ArrayBuffer => kinds.isArrayBuffer(message);
 
 /**
  * Handles the dispatcher's messages in slices: Deno delivers all messages that have come before it turns to timers and
@@ -64,7 +68,7 @@ export class Inbox {
 
   /** A message has come. */
   take(message: ToEntry): void {
-    if (message instanceof ArrayBuffer || message.type !== "outcomes") this.#backlog.push(message);
+    if (isRecords(message) || message.type !== "outcomes") this.#backlog.push(message);
     else for (const outcome of message.outcomes) this.#backlog.push({ type: "outcome", outcome });
     if (this.#paused) return;
     const now = performance.now();
@@ -109,7 +113,7 @@ export class Inbox {
 
   /** Handles a message, or as much of it as there is time for: false if there is more. */
   #receive(message: ArrayBuffer | Message): boolean {
-    if (!(message instanceof ArrayBuffer)) {
+    if (!isRecords(message)) {
       if (this.#handle(message)) this.#left++;
       return true;
     }

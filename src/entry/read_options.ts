@@ -11,6 +11,7 @@ import type {
 import type { Outcome } from "../outcome.ts";
 import { PERMISSIONS, type Permissions } from "../permissions.ts";
 import { cores, killGrace } from "../runtime/host.ts";
+import { isUrl } from "../runtime/kinds.ts";
 import type { RetryData, Sizes } from "../wire/protocol.ts";
 import {
   boolean,
@@ -77,7 +78,7 @@ const permissionSet: Check = (value, what) => {
       );
     }
     if (wanted === undefined || typeof wanted === "boolean" || wanted === "inherit") continue;
-    if (Array.isArray(wanted) && wanted.every((item) => typeof item === "string" || item instanceof URL)) {
+    if (Array.isArray(wanted) && wanted.every((item) => typeof item === "string" || isUrl(item))) {
       continue;
     }
     throw new TypeError(

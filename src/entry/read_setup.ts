@@ -6,6 +6,7 @@
 import { fromFileUrl, resolve } from "@std/path";
 import { resolveSpecifier } from "../info_task.ts";
 import type { Initializer, MultiProcessOptions } from "../options.ts";
+import { isUrl } from "../runtime/kinds.ts";
 import { environmentVariable, mayBeDirectory } from "../runtime/surroundings.ts";
 import { show } from "../util/show.ts";
 import { refuseLossy } from "../wire/lossy.ts";
@@ -50,7 +51,7 @@ const environment: Check = (value, what) => {
 
 const directory: Check = (value, what) => {
   specifier(value, what);
-  if (value instanceof URL && value.protocol !== "file:") {
+  if (isUrl(value) && value.protocol !== "file:") {
     throw new TypeError(`${what} must be a path or a "file:" URL, received ${show(value.href)}`);
   }
 };
@@ -66,7 +67,7 @@ const flags: Check = (value, what) => {
 const INITIALIZER: Record<keyof Initializer, Check> = { module: specifier, data: () => {} };
 
 const initializer: Check = (value, what) => {
-  if (typeof value === "string" || value instanceof URL) return;
+  if (typeof value === "string" || isUrl(value)) return;
   if (!isRecord(value)) {
     throw new TypeError(`${what} must be a string, a URL or { module, data }, received ${show(value)}`);
   }
@@ -120,7 +121,7 @@ export function readSetup(
 
 function readInitializer(given: Setup["initializer"], what: string): WorkerSetup["initializer"] {
   if (given === undefined) return undefined;
-  if (typeof given === "string" || given instanceof URL) {
+  if (typeof given === "string" || isUrl(given)) {
     return { module: resolveSpecifier(given, what), data: undefined };
   }
   const { module, data } = read<Initializer>(given, INITIALIZER, what, what);
@@ -140,7 +141,7 @@ function readEnv(env: Setup["env"]): WorkerSetup["env"] {
 }
 
 function readDirectory(given: string | URL, what: string): string {
-  const path = given instanceof URL ? fromFileUrl(given) : resolve(given);
+  const path = isUrl(given) ? fromFileUrl(given) : resolve(given);
   // Where it may not be looked at, the start of the first worker tells.
   if (!mayBeDirectory(path)) throw new RangeError(`${what} must be a directory, received ${show(path)}`);
   return path;

@@ -56,6 +56,17 @@ if (node !== undefined) {
   }
 }
 
+/** What Node has, and a test environment such as jsdom may not hand on: Jest's does not. */
+const missing = ["MessageChannel", "MessagePort", "structuredClone", "TextDecoder", "TextEncoder"].filter((
+  name,
+) => !(name in globalThis));
+if (node !== undefined && missing.length > 0) {
+  throw new Error(
+    `@cm/multiprocess needs the globals of Node, and here is no ${missing.join(", ")}: ` +
+      `run this test in the environment "node" (/** @jest-environment node */, // @vitest-environment node)`,
+  );
+}
+
 const builtinOf = process?.getBuiltinModule?.bind(process);
 
 /** Where this runs. */
@@ -178,9 +189,9 @@ export function memoryUsed(of: "process" | "thread"): number {
 }
 
 /** Calls back in the next turn of the event loop. */
-export const nextTurn: (callback: () => void) => void = host === "deno"
-  ? need("node:timers").setImmediate
-  : (globalThis as { setImmediate?: (callback: () => void) => void }).setImmediate ?? turnByMessage();
+export const nextTurn: (callback: () => void) => void = host === "browser"
+  ? turnByMessage()
+  : need("node:timers").setImmediate;
 
 /** A message to oneself: the shortest way round the event loop of a browser. */
 function turnByMessage(): (callback: () => void) => void {

@@ -22,13 +22,27 @@ type Kind =
   | "isSet"
   | "isTypedArray";
 
+// Also runs in workers: what a task may patch is taken before.
+const { apply } = Reflect;
+const tagOf = Object.prototype.toString;
+
+const isTagged = (value: unknown, tag: string) => apply(tagOf, value, []) === `[object ${tag}]`;
+
+/** Whether it is a URL, also of another realm: what tests run in (jsdom, `node:vm`) has globals of its own. */
+export function isUrl(value: unknown): value is URL {
+  return isTagged(value, "URL") && typeof (value as URL).href === "string";
+}
+
+/** Whether it is the signal of an `AbortController`, also of another realm. */
+export function isAbortSignal(value: unknown): value is AbortSignal {
+  return isTagged(value, "AbortSignal") && typeof (value as AbortSignal).addEventListener === "function";
+}
+
 /** See the module's description. */
 export const kinds: Pick<typeof import("node:util/types"), Kind> = builtin("node:util/types") ?? byBrand();
 
 function byBrand(): typeof kinds {
-  const apply = Reflect.apply;
-  const tagOf = Object.prototype.toString;
-  const tagged = (tag: string) => (value: unknown) => apply(tagOf, value, []) === `[object ${tag}]`;
+  const tagged = (tag: string) => (value: unknown) => isTagged(value, tag);
   /** Whether the method, which looks for what only an object of its kind has, can be called on the value. */
   const passes = (method: (...args: never[]) => unknown) => (value: unknown) => {
     try {

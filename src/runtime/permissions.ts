@@ -1,5 +1,6 @@
 import { fromFileUrl } from "@std/path";
 import { host } from "./host.ts";
+import { isUrl } from "./kinds.ts";
 import { type PermissionName as Name, PERMISSIONS, type Permissions } from "../permissions.ts";
 
 /** What a child process may do, as command line flags. */
@@ -95,7 +96,7 @@ function openHosts(): string[] {
 /** The parts of a kind that are asked for, all of which this process must have. */
 function listed(name: Name, wanted: readonly (string | URL)[]): string[] {
   const items = wanted.map((item) =>
-    item instanceof URL && item.protocol === "file:" ? fromFileUrl(item) : String(item)
+    isUrl(item) && item.protocol === "file:" ? fromFileUrl(item) : String(item)
   );
   const whole = grantedWhole(name);
   for (const item of items) {

@@ -63,6 +63,10 @@ for (const isolation of isolations) {
     if (reason === undefined) await check(`${isolation}: ${name}`, () => run(setting));
     else console.log(`-     ${isolation}: ${name}: ${reason}`);
   }
+  await check(`${isolation}: a program whose globals are of another realm than its runtime's`, async () => {
+    const { code, output } = await program(url!, isolation, "foreign");
+    equal([code, output.match(/(?<=^line ).*/gm)], [0, ["49", "9", "cancelled"]]);
+  });
   // Elsewhere a thread keeps the process.
   const forgotten = "Deno" in globalThis ? [] : ["forgotten"];
   for (const end of [...quick ? ["stop"] : ["stop", "terminate", "exit"], ...forgotten]) {
