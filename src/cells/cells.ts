@@ -26,10 +26,11 @@ import type {
 import { BatchHead, OutcomeRecord, TaskRecord } from "../wire/records.ts";
 import type { CellRecord, Over } from "./cell_record.ts";
 import { CellStaff, type StartCell } from "./cell_staff.ts";
+import { Inspections } from "./inspections.ts";
 import { fateOf, neverRan, nextAfter } from "./lost_task.ts";
 import { type OpenTask, openTask, OpenTasks, ranSoOften, type Sent } from "./open_tasks.ts";
 import { Specifiers } from "./specifiers.ts";
-import { type Ender, Suspects } from "./suspects.ts";
+import { Suspects } from "./suspects.ts";
 import { Surveys } from "./surveys.ts";
 
 /** See the module's description. */
@@ -50,10 +51,7 @@ export class Cells {
   #trial:
     | { readonly record: CellRecord; readonly id: number | undefined; readonly module: number }
     | undefined;
-  /** Modules that a cell is to be asked of when there is one. */
-  readonly #inspections = new Set<number>();
-  /** Modules that a cell was asked of which could not be started: another is asked, which is started after that. */
-  readonly #askedAgain = new Set<number>();
+  readonly #inspections: Inspections;
   /** Tasks that are to be cancelled and have no outcome yet. */
   readonly #cancelled = new Set<number>();
   /** All up to this one are to be cancelled, unless they were begun. */
@@ -70,6 +68,19 @@ export class Cells {
     this.#surveys = new Surveys((request, stats) => {
       post({ type: "stats", request, stats: this.#withHeld(stats) });
     });
+    this.#inspections = new Inspections({
+      known: (module) => {
+        const callbacks = this.#suspects.callbacks(module);
+        const given = callbacks !== undefined || this.#suspects.refused(module, now()) !== undefined;
+        return given ? { callbacks } : undefined;
+      },
+      cellFor: (module) => this.#cellFor(module),
+      waits: () => {
+        this.#staff.hurry();
+        this.#try();
+      },
+      answer: (module, callbacks) => post({ type: "inspected", module, callbacks }),
+    }, this.#specifiers);
   }
 
   /** Takes in a message from the entry. */
@@ -93,7 +104,7 @@ export class Cells {
       case "renew":
         return this.#renew();
       case "inspect":
-        return this.#inspect(message.module);
+        return this.#inspections.ask(message.module);
       case "stats":
         return this.#surveys.begin(message.request, this.#staff.serving());
       case "resume":
@@ -124,7 +135,11 @@ export class Cells {
       message: (from, message) => this.#hear(from, message),
       hasTasks: (record) => this.#open.hasAny(record),
       blame: (record, death, begun) => {
-        const enders = this.#endersOf(record, begun);
+        const looks = [...record.inspections].filter((module) => begun.has(inspectionOf(module)));
+        const enders = [
+          ...this.#open.begunIn(record, begun),
+          ...looks.map((module) => ({ id: undefined, module })),
+        ];
         return this.#suspects.blame(enders, record.useful, death, now());
       },
       leaving: (record) => {
@@ -187,19 +202,6 @@ export class Cells {
     if (this.#suspects.has(module)) return undefined;
     if (current === undefined || current.unreadable.size === 0) return current;
     return current.unreadable.has(this.#specifiers.get(module)!) ? undefined : current;
-  }
-
-  #inspect(module: number): void {
-    const callbacks = this.#suspects.callbacks(module);
-    if (callbacks !== undefined || this.#suspects.refused(module, now()) !== undefined) {
-      return this.#post({ type: "inspected", module, callbacks });
-    }
-    const to = this.#cellFor(module);
-    if (to !== undefined) return to.inspect(module, this.#specifiers);
-    this.#inspections.add(module);
-    // An outcome waits for it.
-    this.#staff.hurry();
-    this.#try();
   }
 
   #renew(): void {
@@ -309,11 +311,7 @@ export class Cells {
   /** Sends what is in no cell, if there is one for it and it is time; what is of modules that were given up has its outcome. */
   #sendHeld(ids: Iterable<number> = [...this.#held.keys()]): void {
     const at = now();
-    if (this.#staff.current !== undefined) {
-      const inspections = [...this.#inspections];
-      this.#inspections.clear();
-      for (const module of inspections) this.#inspect(module);
-    }
+    if (this.#staff.current !== undefined) this.#inspections.askWaiting();
     for (const id of ids) {
       const module = this.#held.get(id);
       if (module === undefined) continue;
@@ -333,13 +331,12 @@ export class Cells {
     if (this.#trial !== undefined) return;
     if (!this.#suspects.any) return this.#staff.dismissTrial();
     const at = now();
-    for (const module of this.#inspections) {
+    for (const module of this.#inspections.waiting) {
       if (!this.#suspects.has(module)) continue;
       const record = this.#staff.forTrial(this.#specifiers.get(module)!);
       if (record === undefined) return;
-      this.#inspections.delete(module);
       this.#trial = { record, id: undefined, module };
-      return record.inspect(module, this.#specifiers);
+      return this.#inspections.askOf(record, module);
     }
     for (const [id, module] of this.#held) {
       if (!this.#suspects.has(module) || !this.#isDue(id, at)) continue;
@@ -376,20 +373,6 @@ export class Cells {
     this.#askAll((record, over) => record.cancelWaiting(upTo, over), "waiting-cancelled");
   }
 
-  /** What a cell that has died was in the middle of. */
-  #endersOf(record: CellRecord, begun: Claimed): Ender[] {
-    const enders: Ender[] = [];
-    for (const [id, { attempt }] of begun) {
-      const sent = this.#open.get(id);
-      if (sent?.to !== record || attempt <= (sent.data?.origin?.attempts ?? 0)) continue;
-      enders.push({ id, module: openTask(id, sent).module });
-    }
-    for (const module of record.inspections) {
-      if (begun.has(inspectionOf(module))) enders.push({ id: undefined, module });
-    }
-    return enders;
-  }
-
   /** The cell has died. */
   #lose(record: CellRecord, death: DeathData, begun: Claimed): void {
     if (this.#trial?.record === record) this.#tried();
@@ -397,20 +380,8 @@ export class Cells {
       this.#lost(openTask(id, this.#open.get(id)!), death, begun.get(id));
     }
     const failed = record.readyAt === undefined && begun.size === 0;
-    for (const module of record.inspections) this.#inspectAgain(module, failed);
+    this.#inspections.lost(record, failed, this.#staff.current === undefined);
     record.answerAll();
-  }
-
-  /** The cell has died that was asked; `failed`: before it was ready. */
-  #inspectAgain(module: number, failed: boolean): void {
-    // Where none can be started nobody is to wait for one: it has none, as far as anybody knows.
-    const hopeless = failed && this.#askedAgain.has(module) && this.#staff.current === undefined;
-    if (!hopeless) {
-      if (failed) this.#askedAgain.add(module);
-      return this.#inspect(module);
-    }
-    this.#askedAgain.delete(module);
-    this.#post({ type: "inspected", module, callbacks: undefined });
   }
 
   #lost(task: OpenTask, death: DeathData, begun: Begun | undefined): void {
@@ -501,8 +472,7 @@ export class Cells {
   }
 
   #inspected(from: CellRecord, module: number, callbacks: number | undefined): void {
-    from.inspections.delete(module);
-    this.#askedAgain.delete(module);
+    this.#inspections.answered(from, module);
     if (callbacks !== undefined) this.#suspects.loaded(module, callbacks);
     const trial = this.#trial;
     if (trial?.record === from && trial.id === undefined && trial.module === module) this.#tried();
@@ -538,6 +508,7 @@ export class Cells {
       ? Math.max(0, sent.dueAt - now())
       : nextAfter(sent.data, status, attempts);
     if (after === undefined) return false;
+    if (this.#trial?.id === id) this.#tried();
     this.#sendAfter(openTask(id, sent), attempts, after);
     return true;
   }

@@ -1,3 +1,4 @@
+import type { Claimed } from "../runtime/claims.ts";
 import { retryAfter } from "../scheduler/back_off.ts";
 import type { TaskData, TaskOrigin } from "../wire/protocol.ts";
 import { BatchHead, TaskRecord } from "../wire/records.ts";
@@ -94,6 +95,15 @@ export class OpenTasks {
   hasAny(to: CellRecord): boolean {
     for (const { sent } of this.#pages.values()) if (sent.some((each) => each?.to === to)) return true;
     return false;
+  }
+
+  /** Those in the cell that it has begun, and not only in an earlier run. */
+  *begunIn(to: CellRecord, begun: Claimed): Iterable<{ id: number; module: number }> {
+    for (const [id, { attempt }] of begun) {
+      const sent = this.get(id);
+      if (sent?.to !== to || attempt <= (sent.data?.origin?.attempts ?? 0)) continue;
+      yield { id, module: openTask(id, sent).module };
+    }
   }
 
   /** Ids of those in the cell, or in none, oldest first. */

@@ -64,12 +64,14 @@ export class Suspects {
    */
   blame(enders: readonly Ender[], useful: boolean, death: DeathData, now: number): boolean {
     const modules = new Set(enders.map(({ module }) => module));
-    const paid = enders.every(({ module }) => !this.#held.has(module)) &&
+    // Not where the end was to be expected: a task that is tried again after it was in one that died may do so each time.
+    const again = ({ id }: Ender) => id !== undefined && this.#crashed.has(id);
+    const paid = enders.every((ender) => !this.#held.has(ender.module) && !again(ender)) &&
       (useful || (enders.length > 0 && enders.every(({ module }) => this.#book.isSound(module))));
     for (const module of modules) {
       const own = enders.filter((ender) => ender.module === module);
       // A task counts once, however often it is tried, and an end once, however many tasks it took along.
-      const crashed = own.every(({ id }) => id !== undefined && this.#crashed.has(id));
+      const crashed = own.every(again);
       this.#book.crashed({ module, crashed }, death, now);
       // What may have been lost in loading it has no callbacks that could fire.
       if (own.some(({ id }) => id === undefined)) this.#book.loaded(module, 0);

@@ -308,6 +308,17 @@ Deno.test("a task that is tried, and waits for its next attempt, keeps none from
   void cells.end();
 });
 
+Deno.test("a task that a cell for trials gives back as it leaves keeps none from being tried", async () => {
+  const { cells, fakes, trial } = held();
+  const other = 3;
+  trial.say({ type: "zombie" });
+  const facts = { worker: undefined, attempts: 0, waitedMs: 0, ranMs: 0, callbacks: undefined };
+  trial.say({ type: "outcomes", outcomes: [{ id: other, status: "cancelled", ...facts }] });
+  await turn();
+  assertEquals(fakes.filter((fake) => fake !== trial).flatMap(({ tasks }) => tasks).slice(-1), [4]);
+  void cells.end();
+});
+
 Deno.test("a look at callbacks that ends its cell is not repeated, and one of a module that is held is a trial", async () => {
   const { cells, fakes, told, learn } = cellsOf({ restarts: 1e9 });
   const answers = () =>

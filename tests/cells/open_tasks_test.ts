@@ -34,6 +34,33 @@ Deno.test("OpenTasks gives the tasks of one cell, oldest first, and lets go of t
   assertEquals(open.get(7_000), undefined);
 });
 
+Deno.test("OpenTasks gives those of a cell that it had begun, and not those of which only an earlier run was", () => {
+  const [first, second] = [cell(), cell()];
+  const open = new OpenTasks();
+  const data = (id: number, attempts: number) => ({
+    id,
+    module: id,
+    timeout: 10,
+    args: [],
+    transfer: [],
+    priority: 0,
+    softTimeout: undefined,
+    retry: undefined,
+    origin: { id, attempts },
+  });
+  const sent = (to: CellRecord, id: number, attempts = 0) => {
+    open.set(id, { to, words: undefined, data: data(id, attempts), pushedAt: 0, dueAt: 0 });
+  };
+  for (const id of [1, 2, 3]) sent(first, id);
+  sent(second, 4);
+  sent(first, 5, 1);
+  sent(first, 6, 1);
+  const begun = new Map([[1, 1], [3, 1], [4, 1], [5, 1], [6, 2], [7, 1]].map(
+    ([id, attempt]) => [id!, { attempt: attempt!, at: 0 }],
+  ));
+  assertEquals([...open.begunIn(first, begun)], [1, 3, 6].map((id) => ({ id, module: id })));
+});
+
 Deno.test("a specifier is let go once its module is forgotten and no task of it is without outcome", () => {
   const specifiers = new Specifiers();
   const open = new OpenTasks();

@@ -81,6 +81,13 @@ Deno.test("Suspects has the restart budget pay for ends that were to be expected
   }
 });
 
+Deno.test("Suspects has the restart budget pay for a task that is tried over and over, and ends its cells", () => {
+  const suspects = new Suspects();
+  assertEquals(suspects.blame([ender(1)], true, DEATH, 0), true);
+  assertEquals(suspects.blame([ender(1), ender(2, HEALTHY)], true, DEATH, 1), false);
+  assertEquals(suspects.blame([ender(3, HEALTHY)], true, DEATH, 2), true);
+});
+
 Deno.test("Suspects knows no callbacks of a module whose cell died of loading it to see which it has", () => {
   const suspects = new Suspects();
   suspects.blame([{ id: undefined, module: DEADLY }], true, DEATH, 0);
