@@ -9,6 +9,7 @@ import { HAS_CALLBACK, HAS_ERROR_CALLBACK, type ModuleData } from "./protocol.ts
 // Also runs in workers: what a task may patch is taken before.
 const apply = Reflect.apply;
 const defineProperty = Object.defineProperty;
+const hasOwn = Object.hasOwn;
 const sourceOf = Function.prototype.toString;
 const startsWith = String.prototype.startsWith;
 
@@ -49,12 +50,30 @@ function decode(fragment: string): string {
  */
 export function findTarget(namespace: Record<string, unknown>, exported: string | undefined): Target {
   if (exported !== undefined) {
-    if (!(exported in namespace)) throw new TypeError(`it has no export named "${exported}"`);
-    return targetOf(namespace[exported], `its export "${exported}"`);
+    const holder = exported in namespace ? namespace : moduleExports(namespace);
+    if (holder === undefined || (holder !== namespace && !hasOwn(holder, exported))) {
+      throw new TypeError(`it has no export named "${exported}"`);
+    }
+    return targetOf(holder[exported], `its export "${exported}"`);
   }
   if ("runnable" in namespace) return objectTarget(namespace, "it", false);
-  if ("default" in namespace) return targetOf(namespace.default, "its default export");
+  if ("default" in namespace) {
+    const whole = moduleExports(namespace);
+    const compiled = whole !== undefined && hasOwn(whole, "__esModule") && hasOwn(whole, "default");
+    return targetOf(compiled ? whole.default : namespace.default, "its default export");
+  }
   throw new TypeError('it exports neither "runnable" nor a default');
+}
+
+/**
+ * What may be the `module.exports` of a CommonJS module, which is the default export of its namespace. Of their names the
+ * namespace has those that can be read off the text (of `lodash`: none), and what a compiler made of `export default` is
+ * `default` among them (Node and Deno; Bun takes it for the default export).
+ */
+function moduleExports({ default: value }: Record<string, unknown>): Record<string, unknown> | undefined {
+  return (typeof value === "object" && value !== null) || typeof value === "function"
+    ? value as Record<string, unknown>
+    : undefined;
 }
 
 /** Which callbacks the target has, as bits. */

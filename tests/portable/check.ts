@@ -311,6 +311,27 @@ const lives: Case[] = [
       }
     },
   ),
+  notInBrowser(
+    "it has no CommonJS",
+    withPool(
+      "a CommonJS module runs, compiled or not, and each of its exports",
+      async (mp, _task, { pool }) => {
+        const values = {
+          "compiled.cjs": 49,
+          "compiled.cjs#twice": 14,
+          "computed.cjs": 8,
+          "computed.cjs#one": 1,
+        };
+        for (const [name, value] of Object.entries(values)) {
+          equal(await mp.run(new pool.InfoTask(new URL(name, import.meta.url), PATIENCE, 7)), value, name);
+        }
+        const outcome = await mp.push(
+          new pool.InfoTask(new URL("computed.cjs#two", import.meta.url), PATIENCE),
+        );
+        ensure(errorOf(outcome).message.endsWith('it has no export named "two"'), errorOf(outcome).message);
+      },
+    ),
+  ),
   withPool("a data: module runs", async (mp, _task, { pool }) => {
     const specifier = "data:text/javascript,export const runnable = (n) => n * n";
     equal(await mp.run(new pool.InfoTask(specifier, PATIENCE, 7)), 49);
