@@ -173,7 +173,8 @@ export function resolveSpecifier(specifier: unknown, what = "Cannot create a tas
   }
   if (isInline(specifier)) return specifier;
   if (/^(\.{0,2}[\\/]|[a-zA-Z]:[\\/])/.test(specifier)) {
-    const hash = specifier.lastIndexOf("#");
+    // A folder's name may have one in it, too.
+    const hash = specifier.search(/#[^\\/]*$/);
     const path = hash < 0 ? specifier : specifier.slice(0, hash);
     const url = base === undefined ? toFileUrl(resolve(path)) : new URL(path, base);
     if (hash >= 0) url.hash = specifier.slice(hash);
@@ -196,7 +197,9 @@ function keep(specifier: string, href: string): string {
 function check(url: URL | null, specifier: string, what: string): string {
   const shown = JSON.stringify(specifier);
   if (url === null) {
-    const example = JSON.stringify(specifier.includes(".") ? `./${specifier}` : "./task.ts");
+    const example = JSON.stringify(
+      specifier === "" ? "./task.ts" : /\.\w+(#|$)/.test(specifier) ? `./${specifier}` : specifier,
+    );
     throw new TypeError(
       `${what} ${shown} is neither an absolute URL nor a path that begins with "/", "." or ".."; use import.meta.resolve(${example})`,
     );

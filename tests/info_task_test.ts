@@ -29,6 +29,8 @@ Deno.test("new InfoTask() refuses what is not an absolute URL or a path, and say
   }
   assertThrows(() => new InfoTask("ftp://host/x.ts", 1), TypeError, 'the scheme "ftp:"');
   assertThrows(() => new InfoTask("demo.ts", 1), TypeError, 'import.meta.resolve("./demo.ts")');
+  assertThrows(() => new InfoTask("lodash#add", 1), TypeError, 'import.meta.resolve("lodash#add")');
+  assertThrows(() => new InfoTask("@a/b", 1), TypeError, 'import.meta.resolve("@a/b")');
   for (const specifier of ["./simple.ts#100%", "file:///x.ts#%E0", new URL("https://host/x.ts#%")]) {
     assertThrows(() => new InfoTask(specifier, 1), TypeError, "malformed fragment");
   }
@@ -47,6 +49,9 @@ Deno.test("new InfoTask() resolves URLs and paths, with their fragments", () => 
   assertEquals(new InfoTask("/a/../b.ts#C", 1).specifier, "file:///b.ts#C");
   const cwd = new URL(`file://${Deno.cwd()}/`).href;
   assertEquals(new InfoTask("./a b.ts", 1).specifier, `${cwd}a%20b.ts`);
+  // What a folder is called is no fragment.
+  assertEquals(new InfoTask("/a #1/50%/b.ts#C", 1).specifier, "file:///a%20%231/50%25/b.ts#C");
+  assertEquals(new InfoTask("./#1/b.ts", 1).specifier, `${cwd}%231/b.ts`);
   for (const specifier of ["https://host/x.ts", "npm:lodash@4", "jsr:@std/path", "data:text/javascript,1"]) {
     assertEquals(new InfoTask(specifier, 1).specifier, specifier);
   }
