@@ -5,10 +5,10 @@
  * @module
  */
 import type { ErrorData } from "../wire/protocol.ts";
-import { INLINE, isInline, shortSpecifier } from "../util/specifier.ts";
+import { INLINE, INLINE_BASE64, isInline, shortSpecifier } from "../util/specifier.ts";
 
 /** The module of an inline function, whole or as the runtime shortens it, and the line. */
-const INLINE_URL = new RegExp(`${INLINE}[^\\s:"]*(?::(\\d+))?`, "g");
+const INLINE_URL = new RegExp(`(?:${INLINE}[^\\s:"]*|/?${INLINE_BASE64}[\\w+/=]*)(?::(\\d+))?`, "g");
 
 /** Deno colours what it says of an import that fails, whoever reads it. */
 const COLOUR = new RegExp(`${String.fromCharCode(27)}\\[[\\d;]*m`, "g");
@@ -59,7 +59,7 @@ function inlineHint({ class: name, message }: ErrorData): string {
     return ": an inline function sees nothing that it closes over; " +
       "give it that as an argument, or import it in the function";
   }
-  return message.includes(`from "${INLINE}`)
+  return message.includes(`from "${INLINE}`) || message.includes(`from /${INLINE_BASE64}`)
     ? ": an inline function is in no folder; give it the import.meta.resolve(…) of the module as an argument"
     : "";
 }

@@ -1,6 +1,9 @@
 /** What the specifiers of inline functions begin with, and no others: a line of comment. */
 export const INLINE = "data:text/javascript,%2F%2Finline%0A";
 
+/** The same as Bun is given it: see `importable` in `host.ts`. */
+export const INLINE_BASE64 = `data:text/javascript;base64,${btoa("//inline\n")}`;
+
 /** Whether it is the specifier of an inline function. */
 export function isInline(specifier: string): boolean {
   return specifier.startsWith(INLINE);

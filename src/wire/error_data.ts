@@ -22,6 +22,7 @@ const sliceOf: (text: string, start: number, end: number) => string = Function.p
 const prototypeOf = Object.getPrototypeOf;
 const create = Object.create;
 const defineProperty = Object.defineProperty;
+const propertyOf = Object.getOwnPropertyDescriptor;
 const setPrototypeOf = Object.setPrototypeOf;
 const startsWith: (text: string, start: string) => boolean = Function.prototype.call.bind(
   String.prototype.startsWith,
@@ -277,13 +278,9 @@ function dress(error: object, { name, properties }: ErrorData): void {
   for (let i = 0; i < properties.length; i++) {
     const [key, value, isError] = properties[i]!;
     const property = isError ? rebuildError(value as ErrorData) : value;
-    if (key === "cause") hide(error, key, property);
-    else {defineProperty(error, key, {
-        value: property,
-        configurable: true,
-        enumerable: true,
-        writable: true,
-      });}
+    // What each error of a runtime has is none of its own: `line`, `column` and `sourceURL` on Bun.
+    const hidden = key === "cause" || propertyOf(error, key)?.enumerable === false;
+    defineProperty(error, key, { value: property, configurable: true, enumerable: !hidden, writable: true });
   }
 }
 

@@ -275,6 +275,7 @@ const lives: Case[] = [
       7,
       "deep",
     ]);
+    equal(Object.keys(error), ["code"], "what is printed with it");
     ensure(error.stack?.includes("tasks.js"), "the stack names the task's file");
   }),
   withPool(
@@ -290,6 +291,32 @@ const lives: Case[] = [
         equal(Object.keys(error), status === "failed" ? [] : ["timeout"], "what is printed with it");
         ensure(error.task === each, "it knows its task");
       }
+    },
+  ),
+  withPool(
+    "an error of an inline function names it, shows no source, and says what it lacks",
+    async (mp, _task, { pool }) => {
+      // Each browser says it in its own way.
+      if (host !== "browser") {
+        const missing = await mp.push(
+          pool.InfoTask.inline(
+            async function named(path: string) {
+              await import(path);
+            },
+            PATIENCE,
+            "./missing.js",
+          ),
+        );
+        const { message, stack } = errorOf(missing);
+        ensure(/inline:named.*: an inline function is in no folder; give it/.test(message), message);
+        ensure(!/data:|base64/.test(message + stack), `it shows no source: ${message} ${stack}`);
+      }
+      const thrown = await mp.push(
+        pool.InfoTask.inline(function named() {
+          throw new Error("as asked");
+        }, PATIENCE),
+      );
+      ensure(/named \(inline:named:\d+/.test(errorOf(thrown).stack!), errorOf(thrown).stack!);
     },
   ),
   withPool("a thrown text is an error", async (mp, task) => {
