@@ -12,13 +12,13 @@ import { type PoolOptions, sizesOf } from "./read_options.ts";
  *
  * @throws {Deno.errors.NotCapable} If `permissions` asks for what this process may not do itself: better said now than
  * at the start.
- * @throws {TypeError} If it needs processes, and this program is one that `deno compile` made.
+ * @throws {TypeError} If it needs processes, and this program was compiled, by `deno compile` say.
  */
 export function connectDispatcher(options: PoolOptions): Connect {
   refuseUnavailable(options);
   if (options.isolation === "process" && !hasRuntime()) {
     throw new TypeError(
-      'Cannot create a pool: isolation: "process" and permissions need Deno, and a compiled program has none',
+      'Cannot create a pool: isolation: "process" and permissions need a runtime that can be started, and a compiled program has none',
     );
   }
   if (options.permissions !== undefined) childPermissions(options.permissions);

@@ -42,11 +42,15 @@ export function chooseIsolation(
 
 /**
  * Whether this program can be started once more, for a process: one that `deno compile` made has no Deno, and would start
- * itself, again and again. Likewise with Node.
+ * itself, again and again. Likewise with Node, with Bun, and with an app of Electron, whose runtime is the app.
  */
 export function hasRuntime(): boolean {
   if (host === "browser") return false;
-  return host === "deno" ? !Deno.build.standalone : !builtin("node:sea")?.isSea();
+  if (host === "deno") return !Deno.build.standalone;
+  if (host === "bun") {
+    return !(globalThis as { Bun?: { isStandaloneExecutable?: boolean } }).Bun?.isStandaloneExecutable;
+  }
+  return !builtin("node:sea")?.isSea() && builtin("node:process")?.versions.electron === undefined;
 }
 
 /** Whether child processes may be started. */
