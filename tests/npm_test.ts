@@ -64,6 +64,19 @@ Deno.test("the package for npm keeps its promises on Node and in pages", async (
         assertMatch(output, /^[1-9]\d* passed, 0 failed$/m);
       },
     });
+    await t.step("a bundle without the files that it starts says what to do about it", async () => {
+      const bundled = join(work, "bundled.mjs");
+      await Deno.copyFile(join(work, "node_modules/@cm/multiprocess/mod.js"), bundled);
+      const script = (url: string) =>
+        `import(${url}).then(({ MultiProcess }) => new MultiProcess(1).start()).catch((e) => console.log(e.message))`;
+      const { output } = await run(node, "--eval", script(JSON.stringify(toFileUrl(bundled).href)));
+      assertMatch(output, /manager_worker\.js is not there: a bundler must leave @cm\/multiprocess out/);
+      // As CommonJS it does not even know where it is.
+      const text = await Deno.readTextFile(bundled);
+      await Deno.writeTextFile(bundled, text.replaceAll("import.meta.url", "undefined"));
+      const { output: lost } = await run(node, "--eval", script(JSON.stringify(toFileUrl(bundled).href)));
+      assertMatch(lost, /does not know where its files are: a bundler must leave it out/);
+    });
     await t.step("a test environment that lacks globals of Node is named", async () => {
       const script = `delete globalThis.MessageChannel; await import("${url}")`;
       const { output } = await run(node, "--input-type=module", "--eval", script);

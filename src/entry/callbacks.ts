@@ -276,7 +276,7 @@ function closureFor(status: Status, options: CheckedPushOptions | undefined): Ca
 
 async function importTarget(specifier: string): Promise<Target> {
   const { url, exported } = splitSpecifier(specifier);
-  return findTarget(await import(importable(url)), exported);
+  return findTarget(await import(/* webpackIgnore: true */ /* @vite-ignore */ importable(url)), exported);
 }
 
 /** The outcome that `onCallbackError` is given for a task that goes on. */

@@ -90,6 +90,9 @@ export function need<K extends keyof Builtins>(name: K): Builtins[K] {
   return module;
 }
 
+/** What is to become of this package where a program is bundled. */
+export const EXTERNAL = 'of its bundle, as an "external" package';
+
 /**
  * The file of that name beside the one that asks: TypeScript as in the repository, JavaScript where it was built.
  *
@@ -97,6 +100,12 @@ export function need<K extends keyof Builtins>(name: K): Builtins[K] {
  * @param asking The URL of the module that asks.
  */
 export function sibling(name: string, asking: string): URL {
+  // What a bundler has made CommonJS of.
+  if (asking === undefined) {
+    throw new Error(
+      `@cm/multiprocess does not know where its files are: a bundler must leave it out ${EXTERNAL}`,
+    );
+  }
   return new URL(`${name}${/\.ts($|[?#])/.test(asking) ? ".ts" : ".js"}`, asking);
 }
 

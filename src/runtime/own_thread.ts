@@ -1,4 +1,4 @@
-import { host, need, sibling } from "./host.ts";
+import { EXTERNAL, host, need, sibling } from "./host.ts";
 import { onExit, startBunWorker, startWebWorker } from "./web.ts";
 
 /** A thread of the pool's own, as the entry holds it: no task runs on it. */
@@ -32,9 +32,19 @@ export function startOwnThread(
   died: (error: unknown) => void,
 ): OwnThread {
   const [file, title] = [ENTRIES[role], `${name} ${role}`];
-  if (host === "node") return startNode(file, title, died);
-  if (host === "bun") return startBun(file, title, died);
+  if (host === "node") return startNode(file, title, (error) => died(explained(file, error)));
+  if (host === "bun") return startBun(file, title, (error) => died(explained(file, error)));
   return Object.assign(startWebWorker(file, title, died), { hold() {} });
+}
+
+/** A bundler takes the code along that starts a file, but not the file. */
+function explained(file: string, error: unknown): unknown {
+  const url = sibling(`./${file}`, import.meta.url);
+  if (url.protocol !== "file:" || need("node:fs").existsSync(url)) return error;
+  const path = need("node:url").fileURLToPath(url);
+  return new Error(`${path} is not there: a bundler must leave @cm/multiprocess out ${EXTERNAL}`, {
+    cause: error,
+  });
 }
 
 function startBun(file: string, name: string, died: (error: unknown) => void): OwnThread {
