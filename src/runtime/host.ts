@@ -155,9 +155,13 @@ function withoutDots(url: string): string {
   return `data:${type};base64,${btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))}`;
 }
 
-/** Whether threads can share memory: in a browser the page must be isolated from those of other origins. */
+/**
+ * Whether threads can share memory: in a browser the page must be isolated from those of other origins. One that is has no
+ * shared memory in WebKitGTK (seen with 2.50.6).
+ */
 export const sharesMemory: boolean = host !== "browser" ||
-  (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true;
+  ((globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === true &&
+    "SharedArrayBuffer" in globalThis);
 
 /** How many threads can run at the same moment. */
 export function cores(): number {
