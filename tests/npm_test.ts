@@ -60,7 +60,16 @@ Deno.test("the package for npm keeps its promises on Node and in pages", async (
       ignore: !exists(CHROMIUM),
       async fn() {
         const browser = join(ROOT, "tests/portable/browser.ts");
-        const { output } = await run(Deno.execPath(), "run", "-A", "--no-check", browser, work, "quick");
+        const { output } = await run(
+          Deno.execPath(),
+          "run",
+          "-A",
+          "--no-check",
+          browser,
+          "chromium",
+          work,
+          "quick",
+        );
         assertMatch(output, /^[1-9]\d* passed, 0 failed$/m);
       },
     });

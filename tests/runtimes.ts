@@ -1,11 +1,14 @@
 /**
  * The package on every runtime that it is for: Deno from the source; Node and Bun, of versions from npm, from the tarball,
- * installed into an empty folder; Chromium likewise, bundled and not. Ends with code 1 on a failure. Everything is in a folder that is removed.
+ * installed into an empty folder; browsers likewise, bundled and not. Ends with code 1 on a failure. Everything is in a folder that is removed.
  *
- * `deno task test:runtimes [runtime…]`, for one `deno`, `node@22`, `node@24`, `node@26`, `bun`, `chromium`
+ * `deno task test:runtimes [runtime…]`, for one `deno`, `node@22`, `node@24`, `node@26`, `bun`, `chromium`, and where Debian's
+ * packages of these are installed also `firefox` (firefox-esr), `webkit` and `webkit-shared` (libwebkit2gtk-4.1-0, xvfb)
  */
 import { fromFileUrl, join, toFileUrl } from "@std/path";
+import { BROWSERS } from "./portable/browsers.ts";
 
+/** Those that are taken where none is named. */
 const RUNTIMES = ["deno", "node@22", "node@24", "node@26", "bun", "chromium"];
 /** How long the portable check may take, in milliseconds: some minutes on a busy machine. */
 const CHECK_MS = 1_200_000;
@@ -91,9 +94,9 @@ async function checkPackage(work: string, runtime: string): Promise<void> {
   await run(binary, [RUN, url], ROOT, CHECK_MS, true);
 }
 
-async function checkChromium(work: string): Promise<void> {
-  const folder = await install(work, "chromium", ["esbuild@0.28", "vite@8"]);
-  await run(Deno.execPath(), ["run", "-A", "--no-check", RUN_IN_BROWSER, folder], ROOT, CHECK_MS, true);
+async function checkBrowser(work: string, name: string): Promise<void> {
+  const folder = await install(work, name, ["esbuild@0.28", "vite@8"]);
+  await run(Deno.execPath(), ["run", "-A", "--no-check", RUN_IN_BROWSER, name, folder], ROOT, CHECK_MS, true);
 }
 
 async function checkDeno(): Promise<void> {
@@ -111,7 +114,7 @@ try {
   for (const runtime of wanted) {
     try {
       if (runtime === "deno") await checkDeno();
-      else if (runtime === "chromium") await checkChromium(work);
+      else if (Object.hasOwn(BROWSERS, runtime)) await checkBrowser(work, runtime);
       else await checkPackage(work, runtime);
     } catch (error) {
       failed = true;

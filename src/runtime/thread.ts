@@ -48,7 +48,10 @@ const CALL_MS = 500;
 export const startThread: StartWorker = (spec, port, memory, events) =>
   (host === "browser" ? startWeb : host === "bun" ? startBun : startNode)(spec, port, memory, events);
 
-/** How long Chromium takes to stop code that is running, in milliseconds (2 000, seen with 156). */
+/**
+ * How long Chromium takes to stop code that is running, in milliseconds (2 000, seen with 156). Firefox and WebKit take a few
+ * (153.7; WebKitGTK 2.50.6), but WebKit never stops WebAssembly.
+ */
 const STOP_MS = 2_500;
 
 /** Nothing tells when a Web Worker has ended but its lock, which this does not look for: see `link.ts`. */

@@ -1,7 +1,7 @@
 /**
  * One run of one bench with one pool, in a process of its own, on Deno, Node or Bun: `runner.mjs POOL MEASUREMENT PARAMS`;
- * or in a page of its own, which has these as JSON behind the `#` of its URL. Prints one line of JSON, or has it as
- * `globalThis.answer`: figures, or why there are none.
+ * or in a page of its own, which has these as JSON behind the `#` of its URL. Prints one line of JSON, or posts it to its
+ * server: figures, or why there are none.
  *
  * @module
  */
@@ -18,9 +18,11 @@ try {
 } catch (error) {
   answer = { error: `${error?.name ?? "Error"}: ${error?.message ?? error}` };
 }
-globalThis.answer = JSON.stringify(answer);
-if (process !== undefined) {
-  console.log(globalThis.answer);
+const text = JSON.stringify(answer);
+if (process === undefined) {
+  await fetch("/answer", { method: "POST", body: text });
+} else {
+  console.log(text);
   // Not every pool ends when it is told to.
   process.exit(0);
 }

@@ -1,5 +1,6 @@
 /**
- * How fast on other runtimes, beside the pools that run there: `deno task bench:runtimes [node] [bun] [chromium]`.
+ * How fast on other runtimes, beside the pools that run there: `deno task bench:runtimes [node] [bun] [chromium]`,
+ * or those of `portable/browsers.ts`.
  *
  * The package is the one for npm. Every pool runs each measurement in a process or page of its own, in turn with all
  * others, several rounds. Prints a table for each runtime, as for a README.
@@ -7,9 +8,10 @@
  * @module
  */
 import { tmpdir } from "node:os";
+import { deadline } from "@std/async";
 import { fromFileUrl, join, toFileUrl } from "@std/path";
-import type { Browser } from "playwright-core";
-import { ISOLATED, launchChromium, servePages } from "../portable/pages.ts";
+import { type Browser, BROWSERS } from "../portable/browsers.ts";
+import { ISOLATED, servePages } from "../portable/pages.ts";
 import { type Answer, output, runOn } from "./child.ts";
 import { median, ratio } from "./measure.ts";
 import { bundlePackages, fetchPackages, fetchRuntimes } from "./packages.ts";
@@ -85,12 +87,16 @@ interface Runtime {
 
 type Start = (ours: string) => Promise<Runtime>;
 
+/** Those that are taken where none is named. */
+const USUAL = ["node", "bun", "chromium"];
 /** By name, as on the command line. */
 const RUNTIMES: Record<string, Start> = {
   node: (ours) => onServer("node", ours, ["piscina", "tinypool", "workerpool", "poolifier"]),
   // Others run there too, but answer nothing, or not always.
   bun: (ours) => onServer("bun", ours, ["piscina", "tinypool", "workerpool", "poolifier"]),
-  chromium: inPages,
+  ...Object.fromEntries(
+    Object.entries(BROWSERS).map(([name, start]) => [name, (ours: string) => inPages(start, ours)]),
+  ),
 };
 
 async function onServer(
@@ -118,7 +124,7 @@ const PAGE =
   '<!doctype html><link rel="icon" href="data:,"><script src="/runner.mjs" type="module"></script>';
 
 /** Poolifier's for browsers never has its workers there (seen with 0.5.15). */
-async function inPages(ours: string): Promise<Runtime> {
+async function inPages(start: (port: number) => Promise<Browser>, ours: string): Promise<Runtime> {
   const peers = ["workerpool", "comlink"] as const;
   const packages = await bundlePackages(peers);
   await Deno.writeTextFile(join(ours, "page.html"), PAGE);
@@ -127,12 +133,12 @@ async function inPages(ours: string): Promise<Runtime> {
     fromFileUrl(new URL(".", import.meta.url)),
   ]] as const;
   let headers = ISOLATED;
-  const server = servePages(folders, () => headers);
-  const origin = `http://127.0.0.1:${server.addr.port}`;
-  let browser = await launchChromium();
-  const title = `Chromium ${browser.version()}`;
+  let answered: (text: string) => void;
+  const server = servePages(folders, () => headers, (text) => answered(text));
+  const { port } = server.addr;
+  let browser = await start(port);
   return {
-    title,
+    title: browser.title,
     columns: [OURS, { ...OURS, name: "multiprocess, no shared memory", plain: true }, ...peers.map(peer)],
     rest: 2_500,
     hangs: 3,
@@ -140,26 +146,23 @@ async function inPages(ours: string): Promise<Runtime> {
       headers = plain ? {} : ISOLATED;
       // A new one each time: what was left running in the last page must not burn the next one's core.
       await browser.close();
-      browser = await launchChromium();
-      const words = [file, measurement, JSON.stringify(params)];
-      return await inPage(browser, `${origin}/page/page.html#${encodeURIComponent(JSON.stringify(words))}`);
+      browser = await start(port);
+      const answer = new Promise<string>((resolve) => answered = resolve);
+      const words = encodeURIComponent(JSON.stringify([file, measurement, JSON.stringify(params)]));
+      const close = await browser.open(`http://127.0.0.1:${port}/page/page.html#${words}`);
+      try {
+        return JSON.parse(await deadline(answer, BOUND * 1_000));
+      } catch {
+        return { error: `no answer within ${BOUND} s` };
+      } finally {
+        await close();
+      }
     },
     async end() {
       await browser.close();
       await server.shutdown();
     },
   };
-}
-
-async function inPage(browser: Browser, url: string): Promise<Answer<Figures>> {
-  const page = await browser.newPage();
-  try {
-    await page.goto(url);
-    await page.waitForFunction("globalThis.answer !== undefined", undefined, { timeout: BOUND * 1_000 });
-    return JSON.parse(await page.evaluate("globalThis.answer") as string);
-  } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) };
-  }
 }
 
 /** All values by column, then by key of the row, one a round. */
@@ -236,7 +239,7 @@ function verdict(
   return `≤ ${target.times} × the best: ${formatNumber(1 / worst)} ×`;
 }
 
-const names = Deno.args.length === 0 ? Object.keys(RUNTIMES) : Deno.args;
+const names = Deno.args.length === 0 ? USUAL : Deno.args;
 for (const name of names) {
   if (!Object.hasOwn(RUNTIMES, name)) throw new RangeError(`There is no runtime ${JSON.stringify(name)}`);
 }

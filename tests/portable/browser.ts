@@ -1,19 +1,21 @@
 /**
- * Runs the portable check in Chromium, in every way in which a page may have come by the package: `deno run -A
- * tests/portable/browser.ts FOLDER [quick]`, with the folder of an installation of the package.
+ * Runs the portable check in a browser, in every way in which a page may have come by the package: `deno run -A
+ * tests/portable/browser.ts BROWSER FOLDER [quick]`, with the folder of an installation of the package.
  */
+import { deadline } from "@std/async";
 import { fromFileUrl, join } from "@std/path";
-import type { Browser } from "playwright-core";
-import { ISOLATED, launchChromium, servePages } from "./pages.ts";
+import { type Browser, BROWSERS, INSECURE_HOST } from "./browsers.ts";
+import { ISOLATED, servePages } from "./pages.ts";
 
 const HERE = fromFileUrl(new URL(".", import.meta.url));
 /** How long one way may take, in milliseconds. */
 const WAY_MS = 400_000;
 
-const [folder, ...words] = Deno.args as [string, ...string[]];
+const [name, folder, ...words] = Deno.args as [keyof typeof BROWSERS, string, ...string[]];
 
-/** The page, which has the cases. */
-const PAGE = '<!doctype html><link rel="icon" href="data:,"><script src="/page.js" type="module"></script>';
+/** The page, which has the cases, and posts what came of them. */
+const PAGE = '<!doctype html><link rel="icon" href="data:,"><form method="post" enctype="text/plain">' +
+  '<textarea name="lines"></textarea></form><script src="/page.js" type="module"></script>';
 
 async function run(command: string, args: string[], cwd: string): Promise<void> {
   const { code, stdout, stderr } = await new Deno.Command(command, { args, cwd, stdin: "null" }).output();
@@ -34,6 +36,7 @@ interface Way {
 }
 
 let headers: Record<string, string> = {};
+let answered: (text: string) => void;
 let failed = 0;
 let passed = 0;
 
@@ -42,18 +45,14 @@ async function check(browser: Browser, origin: string, way: Way): Promise<void> 
     ...(way.isolated && ISOLATED),
     ...(way.policy !== undefined && { "content-security-policy": way.policy }),
   };
-  console.log(`\nChromium ${browser.version()}, ${way.name}${way.isolated ? ", isolated" : ""}`);
-  const page = await browser.newPage();
+  console.log(`\n${browser.title}, ${way.name}${way.isolated ? ", isolated" : ""}`);
+  const answer = Promise.withResolvers<string>();
+  answered = answer.resolve;
+  const words = encodeURIComponent(JSON.stringify([way.module, way.isolated, way.quick]));
+  const close = await browser.open(`${way.origin ?? origin}/page.html#${words}`);
   try {
-    page.on("pageerror", (error) => console.log(`page: ${error.message}`));
-    await page.goto(`${way.origin ?? origin}/page.html`);
-    // Not by `waitForFunction`, which a Content-Security-Policy forbids.
-    while (!await page.evaluate("'runCases' in globalThis")) await page.waitForTimeout(10);
-    page.setDefaultTimeout(WAY_MS);
-    const script = `import(${JSON.stringify(way.module)}).then((m) => runCases(m.pool ?? m, ${way.quick}))`;
-    if (await page.evaluate("crossOriginIsolated") !== way.isolated) throw new Error("it is not isolated");
-    const lines = await page.evaluate(script) as string[];
-    for (const line of lines) {
+    const posted = await deadline(answer.promise, WAY_MS);
+    for (const line of JSON.parse(posted.slice("lines=".length)) as string[]) {
       console.log(line);
       if (line.startsWith("ok")) passed++;
       else if (line.startsWith("FAIL")) failed++;
@@ -62,7 +61,7 @@ async function check(browser: Browser, origin: string, way: Way): Promise<void> 
     failed++;
     console.log(`FAIL  ${error instanceof Error ? error.message : error}`);
   } finally {
-    await page.close();
+    await close();
   }
 }
 
@@ -110,10 +109,10 @@ const tests = ["bundle", "--quiet", "--platform", "browser", "--output", join(wo
 await run(Deno.execPath(), tests, HERE);
 await Deno.writeTextFile(join(work, "page.html"), PAGE);
 const installed = ["/", join(folder, "node_modules/@cm/multiprocess")] as const;
-const server = servePages([["/", work], ["/", HERE], installed], () => headers);
+const server = servePages([["/", work], ["/", HERE], installed], () => headers, (text) => answered(text));
 const other = servePages([installed], () => headers);
 const origin = `http://127.0.0.1:${server.addr.port}`;
-const browser = await launchChromium("--host-resolver-rules=MAP insecure.test 127.0.0.1");
+const browser = await BROWSERS[name](server.addr.port);
 let vite: Awaited<ReturnType<typeof startVite>> | undefined;
 try {
   const quick = words.includes("quick");
@@ -125,7 +124,7 @@ try {
       isolated: false,
       quick: true,
       module: "/browser.js",
-      origin: `http://insecure.test:${server.addr.port}`,
+      origin: `http://${INSECURE_HOST}:${server.addr.port}`,
     },
     { name: "as many files", isolated: true, quick: true, module: "/mod.js" },
     {

@@ -113,10 +113,15 @@ const notInBrowser = (why: string, each: Case): Case => ({
   cannot: (setting) => host === "browser" ? why : each.cannot?.(setting),
 });
 
+/** Whether this is WebKit, which Chromium says it is like. */
+const isWebKit = /AppleWebKit(?!.*Chrome)/.test(globalThis.navigator?.userAgent ?? "");
+
 /** Why a thread that hangs so does not end; undefined where it does. */
 const endless = (kind: string) => ({ isolation }: Setting) =>
   host === "bun" && isolation === "thread" && kind === "wasm"
     ? "Bun never stops WebAssembly in a thread (seen up to 1.4.5)"
+    : isWebKit && kind === "wasm"
+    ? "WebKit never stops WebAssembly in a worker (seen with 2.50.6)"
     : kind === "wait" && !("SharedArrayBuffer" in globalThis)
     ? "there is no shared memory to wait for"
     : undefined;

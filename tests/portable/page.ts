@@ -1,4 +1,7 @@
-/** In a page: runs the portable check against the package that the page has imported, and gives a line for each case. */
+/**
+ * In a page: runs the portable check against the package at a URL, which the page has behind the `#` of its own, and posts a
+ * line for each case.
+ */
 import type * as Package from "../../mod.ts";
 import { CASES, QUICK } from "./check.ts";
 
@@ -24,7 +27,7 @@ async function runCases(pool: typeof Package, quick: boolean): Promise<string[]>
       await Promise.race([run(setting), late]);
       lines.push(`ok    ${name} (${Math.round(performance.now() - since)} ms)`);
     } catch (error) {
-      lines.push(`FAIL  ${name}: ${error instanceof Error ? error.stack : error}`);
+      lines.push(`FAIL  ${name}: ${text(error)}`);
     } finally {
       clearTimeout(timer);
     }
@@ -32,4 +35,27 @@ async function runCases(pool: typeof Package, quick: boolean): Promise<string[]>
   return lines;
 }
 
-Object.assign(globalThis, { runCases });
+/** In Firefox and WebKit the message is no part of the stack. */
+const text = (error: unknown) => error instanceof Error ? `${error.message}\n${error.stack}` : error;
+
+interface Form {
+  elements: { lines: { value: string } };
+  submit(): void;
+}
+
+const { document, location } = globalThis as unknown as { document: { forms: [Form] }; location: Location };
+const [url, isolated, quick] = JSON.parse(decodeURIComponent(location.hash.slice(1)));
+let lines: string[];
+try {
+  if ((globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated !== isolated) {
+    throw new Error("it is not isolated");
+  }
+  const namespace = await import(url);
+  lines = await runCases(namespace.pool ?? namespace, quick);
+} catch (error) {
+  lines = [`FAIL  ${text(error)}`];
+}
+// Which a Content-Security-Policy allows that allows nothing else.
+const [form] = document.forms;
+form.elements.lines.value = JSON.stringify(lines);
+form.submit();

@@ -1,25 +1,9 @@
 /**
- * Pages for tests and benches: Debian's Chromium, and a server for it.
+ * A server of pages, for tests and benches.
  *
  * @module
  */
 import { join } from "@std/path";
-import { type Browser, chromium } from "playwright-core";
-
-const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-
-/** Starts Chromium. */
-export async function launchChromium(...args: string[]): Promise<Browser> {
-  const executablePath = PLACES.find((path) => {
-    try {
-      return Deno.statSync(path).isFile;
-    } catch {
-      return false;
-    }
-  });
-  if (executablePath === undefined) throw new Error("There is no Chromium");
-  return await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", ...args] });
-}
 
 /** Headers of a page that may share memory. */
 export const ISOLATED: Record<string, string> = {
@@ -41,19 +25,25 @@ const TYPES: Record<string, string> = {
  *
  * @param folders And what paths into them begin with: the first that has the file serves it.
  * @param headers More of them.
+ * @param answered Called with what a page posts: what came of it.
  */
 export function servePages(
   folders: readonly (readonly [prefix: string, folder: string])[],
   headers: () => Record<string, string>,
+  answered: (text: string) => void = () => {},
 ): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async ({ url }) => {
-    const { pathname } = new URL(url);
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const { pathname } = new URL(request.url);
     const all = {
       "content-type": TYPES[pathname.slice(pathname.lastIndexOf(".") + 1)] ?? "text/plain",
       "access-control-allow-origin": "*",
       "cross-origin-resource-policy": "cross-origin",
       ...headers(),
     };
+    if (request.method === "POST") {
+      answered(await request.text());
+      return new Response("", { headers: all });
+    }
     for (const [prefix, folder] of folders) {
       if (!pathname.startsWith(prefix)) continue;
       try {
