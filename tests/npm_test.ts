@@ -2,7 +2,7 @@
  * The package for npm keeps a handful of the promises on Node, in threads and in processes, and in Chromium: the whole portable check is
  * `deno task test:runtimes`. Where there is no Node that it is for, one comes from npm.
  */
-import { assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join, toFileUrl } from "@std/path";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
@@ -85,6 +85,24 @@ Deno.test("the package for npm keeps its promises on Node and in pages", async (
       await Deno.writeTextFile(bundled, text.replaceAll("import.meta.url", "undefined"));
       const { output: lost } = await run(node, "--eval", script(JSON.stringify(toFileUrl(bundled).href)));
       assertMatch(lost, /does not know where its files are: a bundler must leave it out/);
+    });
+    await t.step("a program that is its own runtime starts no copies of itself", async () => {
+      const [own, program, runtime, log] = ["own.mjs", "copy.mjs", "runtime.sh", "copies"].map((name) =>
+        join(work, name)
+      ) as [string, string, string, string];
+      // In all threads, as it is where a program was compiled.
+      await Deno.writeTextFile(own, `process.execPath = ${JSON.stringify(runtime)};`);
+      const script = `import { appendFileSync } from "node:fs";
+        appendFileSync(${JSON.stringify(log)}, ".");
+        const { MultiProcess } = await import("${url}");
+        await new MultiProcess({ size: 1, isolation: "process" }).start();`;
+      await Deno.writeTextFile(program, script);
+      const command = `"${node}" --import "${toFileUrl(own).href}" "${program}"`;
+      await Deno.writeTextFile(runtime, `#!/bin/sh\nexec ${command} "$@"\n`, { mode: 0o755 });
+      const { output } = await run(runtime);
+      assertStringIncludes(output, "this program was started in place of a worker");
+      // Itself, and a worker and a spare three times.
+      assert((await Deno.readTextFile(log)).length <= 7, output);
     });
     await t.step("a test environment that lacks globals of Node is named", async () => {
       const script = `delete globalThis.MessageChannel; await import("${url}")`;

@@ -1,6 +1,6 @@
 import { isBridgeOfUse } from "../runtime/bridge.ts";
 import { refuseUnavailable } from "../runtime/unavailable.ts";
-import { chooseIsolation, hasRuntime, mayStartProcesses } from "../runtime/isolation.ts";
+import { chooseIsolation, hasRuntime, mayStartProcesses, refuseCopy } from "../runtime/isolation.ts";
 import { mainModule } from "../runtime/host.ts";
 import { childPermissions } from "../runtime/permissions.ts";
 import { DispatcherClient } from "./dispatcher_client.ts";
@@ -12,10 +12,12 @@ import { type PoolOptions, sizesOf } from "./read_options.ts";
  *
  * @throws {Deno.errors.NotCapable} If `permissions` asks for what this process may not do itself: better said now than
  * at the start.
+ * @throws {Error} If this program was started in place of a worker.
  * @throws {TypeError} If it needs processes, and this program was compiled, by `deno compile` say.
  */
 export function connectDispatcher(options: PoolOptions): Connect {
   refuseUnavailable(options);
+  refuseCopy();
   if (options.isolation === "process" && !hasRuntime()) {
     throw new TypeError(
       'Cannot create a pool: isolation: "process" and permissions need a runtime that can be started, and a compiled program has none',

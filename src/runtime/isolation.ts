@@ -1,4 +1,4 @@
-import { builtin, host, isWindows } from "./host.ts";
+import { builtin, host, isWindows, need, sibling } from "./host.ts";
 import { isAtLeast } from "./version.ts";
 
 /** From this version on, Deno can interrupt a worker that holds a Web Lock. */
@@ -51,6 +51,23 @@ export function hasRuntime(): boolean {
     return !(globalThis as { Bun?: { isStandaloneExecutable?: boolean } }).Bun?.isStandaloneExecutable;
   }
   return !builtin("node:sea")?.isSea() && builtin("node:process")?.versions.electron === undefined;
+}
+
+/**
+ * What this program takes for its runtime may be the program itself, in ways that nobody has thought of: then what was to be
+ * a worker is another copy of it, whose pool would start more.
+ *
+ * @throws {Error} If this is such a copy.
+ */
+export function refuseCopy(): void {
+  if (host !== "node" && host !== "bun") return;
+  const { argv, execPath } = need("node:process");
+  const worker = need("node:url").fileURLToPath(sibling("./process_worker", import.meta.url));
+  // A worker is what is run, not an argument.
+  if (argv.indexOf(worker) < 2) return;
+  throw new Error(
+    `Cannot create a pool: this program was started in place of a worker; "process.execPath" (${execPath}) is to be the runtime`,
+  );
 }
 
 /** Whether child processes may be started. */
