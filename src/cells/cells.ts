@@ -1,10 +1,10 @@
 /**
- * What a pool in cells has for a dispatcher: hands all that it is told to the cell there is, and what a cell that has died
- * had not begun to the next.
+ * What a pool in cells has for a dispatcher: hands on all that it is told, by the entry and by cells, and what a cell that
+ * has died had not begun.
  *
  * It knows neither workers nor queues: each cell has a dispatcher of its own for that. Which cells there are is decided by
- * `cell_staff.ts`, and by `suspects.ts` which modules end them. One that leaves gives back what it has not begun, and what
- * is to be tried again.
+ * `cell_staff.ts`, which of them a task goes to by `hand_over.ts`, and by `suspects.ts` which modules end them. One that
+ * leaves gives back what it has not begun, and what is to be tried again.
  *
  * @module
  */
@@ -19,19 +19,20 @@ import type {
   DispatcherOptions,
   OutcomeData,
   StatsData,
-  TaskData,
   ToDispatcher,
   ToEntry,
 } from "../wire/protocol.ts";
-import { BatchHead, OutcomeRecord, TaskRecord } from "../wire/records.ts";
+import { OutcomeRecord } from "../wire/records.ts";
 import type { CellRecord, Over } from "./cell_record.ts";
 import { CellStaff, type StartCell } from "./cell_staff.ts";
+import { HandOver } from "./hand_over.ts";
 import { Inspections } from "./inspections.ts";
 import { fateOf, neverRan, nextAfter } from "./lost_task.ts";
-import { type OpenTask, openTask, OpenTasks, ranSoOften, type Sent } from "./open_tasks.ts";
+import { type OpenTask, openTask, OpenTasks } from "./open_tasks.ts";
 import { Specifiers } from "./specifiers.ts";
 import { Suspects } from "./suspects.ts";
 import { Surveys } from "./surveys.ts";
+import { Trials } from "./trials.ts";
 
 /** See the module's description. */
 export class Cells {
@@ -42,16 +43,9 @@ export class Cells {
   readonly #specifiers = new Specifiers();
   readonly #open = new OpenTasks();
   readonly #suspects = new Suspects();
-  /**
-   * Those of them that are in no cell, and their modules: there is none that may read it, it is held, or it is too early for
-   * the next attempt.
-   */
-  readonly #held = new Map<number, number>();
-  /** What is tried of a module that is held, and where; without an id that is which callbacks it has. */
-  #trial:
-    | { readonly record: CellRecord; readonly id: number | undefined; readonly module: number }
-    | undefined;
   readonly #inspections: Inspections;
+  readonly #handOver: HandOver;
+  readonly #trials: Trials;
   /** Tasks that are to be cancelled and have no outcome yet. */
   readonly #cancelled = new Set<number>();
   /** All up to this one are to be cancelled, unless they were begun. */
@@ -77,15 +71,36 @@ export class Cells {
       cellFor: (module) => this.#cellFor(module),
       waits: () => {
         this.#staff.hurry();
-        this.#try();
+        this.#trials.tryNext();
       },
       answer: (module, callbacks) => post({ type: "inspected", module, callbacks }),
     }, this.#specifiers);
+    this.#handOver = new HandOver(
+      {
+        current: () => this.#staff.current,
+        cellFor: (module) => this.#cellFor(module),
+        held: () => this.#trials.tryNext(),
+        settle: (outcome) => this.#settle(outcome),
+      },
+      this.#open,
+      this.#suspects,
+      this.#inspections,
+      this.#specifiers,
+    );
+    this.#trials = new Trials(
+      {
+        cellFor: (module) => this.#staff.forTrial(this.#specifiers.get(module)!),
+        none: () => this.#staff.dismissTrial(),
+      },
+      this.#suspects,
+      this.#inspections,
+      this.#handOver,
+    );
   }
 
   /** Takes in a message from the entry. */
   receive(message: ToDispatcher): void {
-    if (message instanceof ArrayBuffer) return this.#pushBatch(message);
+    if (message instanceof ArrayBuffer) return this.#handOver.pushBatch(message);
     switch (message.type) {
       case "hello":
         return this.#start(message.options);
@@ -94,7 +109,7 @@ export class Cells {
       case "forget":
         return this.#forget(message.module);
       case "push":
-        return this.#push(message.task, message.at);
+        return this.#handOver.push(message.task, message.at);
       case "cancel":
         return this.#cancel(message.ids);
       case "cancel-waiting":
@@ -113,7 +128,7 @@ export class Cells {
         return this.#staff.watch(message.on);
       case "stop":
       case "terminate":
-        for (const id of [...this.#held.keys()]) this.#ended(id);
+        for (const id of this.#handOver.held) this.#ended(id);
         return this.#staff.close(message.type);
       case "bridge-gone":
       case "bridge-interrupted":
@@ -145,7 +160,7 @@ export class Cells {
       leaving: (record) => {
         record.cancelWaiting(Infinity, NOBODY);
         this.#surveys.remember(record);
-        this.#sendHeld();
+        this.#handOver.sendHeld();
       },
       gone: (record, death, asked) => {
         const events = record.workersGone(asked ? "stopped" : death.reason, death.error);
@@ -154,11 +169,11 @@ export class Cells {
       },
       lost: (record, death, begun) => {
         this.#lose(record, death, begun);
-        this.#sendHeld();
+        this.#handOver.sendHeld();
       },
-      unavailable: (death) => this.#crashHeld(death),
-      started: () => this.#sendHeld(),
-      mayRisk: () => this.#try(),
+      unavailable: (death) => this.#handOver.crashHeld(death),
+      started: () => this.#handOver.sendHeld(),
+      mayRisk: () => this.#trials.tryNext(),
       broken: (death) => {
         const error = death.error ?? describeError(new Error(`The cell ${death.message}`));
         const message = `was in a cell that ${death.message} before it was ready`;
@@ -226,133 +241,10 @@ export class Cells {
   }
 
   #withHeld(stats: StatsData): StatsData {
-    return { ...stats, queued: stats.queued + this.#held.size };
+    return { ...stats, queued: stats.queued + this.#handOver.held.length };
   }
 
   // Tasks
-
-  #pushBatch(batch: ArrayBuffer): void {
-    const words = new Int32Array(batch);
-    const { current } = this.#staff;
-    const to = current !== undefined && current.unreadable.size === 0 && !this.#hasSuspects(words)
-      ? current
-      : undefined;
-    const sent: Sent = { to, words, data: undefined, pushedAt: BatchHead.at(words), dueAt: 0 };
-    const held: number[] = [];
-    for (let at: number = BatchHead.words; at < words.length; at += words[at]!) {
-      const id = TaskRecord.id(words, at);
-      const module = TaskRecord.module(words, at);
-      this.#open.set(id, sent);
-      if (to !== undefined) {
-        to.sent(module, this.#specifiers);
-      } else {
-        held.push(id);
-        this.#held.set(id, module);
-      }
-    }
-    if (to !== undefined) return to.cell.post(batch);
-    this.#sendHeld(held);
-  }
-
-  /** Whether there are tasks of a module that is held in the batch. */
-  #hasSuspects(words: Int32Array): boolean {
-    if (!this.#suspects.any) return false;
-    for (let at: number = BatchHead.words; at < words.length; at += words[at]!) {
-      if (this.#suspects.has(TaskRecord.module(words, at))) return true;
-    }
-    return false;
-  }
-
-  #push(data: TaskData, pushedAt: number): void {
-    // They have been moved here, and are sent by value.
-    data.transfer = [];
-    this.#send({ id: data.id, module: data.module, pushedAt, record: undefined, data, dueAt: 0 });
-  }
-
-  #send(task: OpenTask): void {
-    const death = this.#suspects.refused(task.module, now());
-    if (death !== undefined) return this.#settle({ ...neverRan(task), status: "crashed", death });
-    const to = this.#cellFor(task.module);
-    if (to !== undefined) return this.#give(task, to);
-    this.#hold(task);
-    this.#try();
-  }
-
-  #give(task: OpenTask, to: CellRecord): void {
-    const { id, module, pushedAt, record, data, dueAt } = task;
-    this.#held.delete(id);
-    to.sent(module, this.#specifiers);
-    this.#open.set(id, { to, words: record && new Int32Array(record), data, pushedAt, dueAt });
-    if (record !== undefined) return to.cell.post(record);
-    try {
-      to.cell.post({ type: "push", task: data!, at: pushedAt });
-    } catch (error) {
-      to.unsent();
-      this.#settle({ ...neverRan(task), status: "failed", error: describeError(error) });
-    }
-  }
-
-  #hold({ id, module, record, data, pushedAt, dueAt }: OpenTask): void {
-    this.#held.set(id, module);
-    this.#open.set(id, { to: undefined, words: record && new Int32Array(record), data, pushedAt, dueAt });
-  }
-
-  /** Sends it when that may be: it has been run so often. */
-  #sendAfter(task: OpenTask, attempts: number, after: number): void {
-    const { data } = task;
-    const next = data === undefined
-      ? task
-      : { ...task, data: { ...data, origin: ranSoOften(data, attempts) }, dueAt: now() + after };
-    if (after === 0) return this.#send(next);
-    this.#hold(next);
-    setTimeout(() => this.#sendHeld([task.id]), after);
-  }
-
-  /** Sends what is in no cell, if there is one for it and it is time; what is of modules that were given up has its outcome. */
-  #sendHeld(ids: Iterable<number> = [...this.#held.keys()]): void {
-    const at = now();
-    if (this.#staff.current !== undefined) this.#inspections.askWaiting();
-    for (const id of ids) {
-      const module = this.#held.get(id);
-      if (module === undefined) continue;
-      if (this.#suspects.refused(module, at) === undefined && this.#cellFor(module) === undefined) continue;
-      if (this.#isDue(id, at)) this.#send(openTask(id, this.#open.get(id)!));
-    }
-    this.#try();
-  }
-
-  /** Whether it may be tried again. Timers may be early by a part of a millisecond. */
-  #isDue(id: number, at: number): boolean {
-    return this.#open.get(id)!.dueAt <= at + 1;
-  }
-
-  /** Tries the next of what may end its cell, in one in which nothing else runs. */
-  #try(): void {
-    if (this.#trial !== undefined) return;
-    if (!this.#suspects.any) return this.#staff.dismissTrial();
-    const at = now();
-    for (const module of this.#inspections.waiting) {
-      if (!this.#suspects.has(module)) continue;
-      const record = this.#staff.forTrial(this.#specifiers.get(module)!);
-      if (record === undefined) return;
-      this.#trial = { record, id: undefined, module };
-      return this.#inspections.askOf(record, module);
-    }
-    for (const [id, module] of this.#held) {
-      if (!this.#suspects.has(module) || !this.#isDue(id, at)) continue;
-      const record = this.#staff.forTrial(this.#specifiers.get(module)!);
-      if (record === undefined) return;
-      this.#trial = { record, id, module };
-      return this.#give(openTask(id, this.#open.get(id)!), record);
-    }
-  }
-
-  /** What was tried is over, or waits for its next attempt. */
-  #tried(): void {
-    this.#trial = undefined;
-    // Not in the middle of what came of it.
-    queueMicrotask(() => this.#try());
-  }
 
   #cancel(ids: readonly number[]): void {
     for (const id of ids) {
@@ -369,13 +261,13 @@ export class Cells {
 
   #cancelWaiting(upTo: number): void {
     this.#cancelledUpTo = upTo;
-    this.#cancel([...this.#held.keys()].filter((id) => id <= upTo));
+    this.#cancel(this.#handOver.held.filter((id) => id <= upTo));
     this.#askAll((record, over) => record.cancelWaiting(upTo, over), "waiting-cancelled");
   }
 
   /** The cell has died. */
   #lose(record: CellRecord, death: DeathData, begun: Claimed): void {
-    if (this.#trial?.record === record) this.#tried();
+    this.#trials.lost(record);
     for (const id of this.#open.in(record)) {
       this.#lost(openTask(id, this.#open.get(id)!), death, begun.get(id));
     }
@@ -389,20 +281,7 @@ export class Cells {
     const cancelled = { always: this.#cancelled.has(id), waiting: id <= this.#cancelledUpTo };
     const fate = fateOf(task, death, begun, cancelled);
     if ("outcome" in fate) this.#settle(fate.outcome);
-    else this.#sendAfter(task, fate.attempts, fate.after);
-  }
-
-  /**
-   * No cell can be had: what waits for one, and not for its next attempt, ends with the reason. Where there is one, and none
-   * for trials, that is what is to be tried.
-   */
-  #crashHeld(death: DeathData): void {
-    const at = now();
-    const all = this.#staff.current === undefined;
-    for (const [id, module] of [...this.#held]) {
-      if (!(all || this.#suspects.has(module)) || !this.#isDue(id, at)) continue;
-      this.#settle({ ...neverRan(openTask(id, this.#open.get(id)!)), status: "crashed", death });
-    }
+    else this.#handOver.sendAfter(task, fate.attempts, fate.after);
   }
 
   #isCancelled(id: number): boolean {
@@ -416,10 +295,10 @@ export class Cells {
 
   #ended(id: number): void {
     this.#open.delete(id);
-    if (this.#held.size > 0) this.#held.delete(id);
+    this.#handOver.ended(id);
     if (this.#cancelled.size > 0) this.#cancelled.delete(id);
     this.#suspects.ended(id);
-    if (this.#trial?.id === id) this.#tried();
+    this.#trials.ran(id);
   }
 
   // What cells say
@@ -435,7 +314,7 @@ export class Cells {
       case "sound":
         return this.#returned(from, message.module, message.callbacks);
       case "again":
-        if (this.#trial?.id === message.id) this.#tried();
+        this.#trials.ran(message.id);
         return this.#open.ran(message.id, message.attempts, now());
       case "outcome":
         return this.#hearOutcomes(from, [message.outcome]);
@@ -468,14 +347,13 @@ export class Cells {
   #returned(from: CellRecord, module: number, callbacks: number | undefined): void {
     from.useful = true;
     if (callbacks !== undefined) this.#suspects.loaded(module, callbacks);
-    if (this.#suspects.returned(module)) this.#sendHeld();
+    if (this.#suspects.returned(module)) this.#handOver.sendHeld();
   }
 
   #inspected(from: CellRecord, module: number, callbacks: number | undefined): void {
     this.#inspections.answered(from, module);
     if (callbacks !== undefined) this.#suspects.loaded(module, callbacks);
-    const trial = this.#trial;
-    if (trial?.record === from && trial.id === undefined && trial.module === module) this.#tried();
+    this.#trials.inspected(from, module);
   }
 
   #hearRecords(from: CellRecord, records: ArrayBuffer): void {
@@ -508,8 +386,8 @@ export class Cells {
       ? Math.max(0, sent.dueAt - now())
       : nextAfter(sent.data, status, attempts);
     if (after === undefined) return false;
-    if (this.#trial?.id === id) this.#tried();
-    this.#sendAfter(openTask(id, sent), attempts, after);
+    this.#trials.ran(id);
+    this.#handOver.sendAfter(openTask(id, sent), attempts, after);
     return true;
   }
 }
