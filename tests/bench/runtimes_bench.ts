@@ -1,6 +1,6 @@
 /**
  * How fast on other runtimes, beside the pools that run there: `deno task bench:runtimes [node] [bun] [chromium]`,
- * or those of `portable/browsers.ts`.
+ * or those of `portable/browsers.ts`; with the names of measurements, `fresh` say, only those.
  *
  * The package is the one for npm. Every pool runs each measurement in a process or page of its own, in turn with all
  * others, several rounds. Prints a table for each runtime, as for a README.
@@ -37,7 +37,7 @@ interface Row {
 const many = { tasks: 50_000, warmUp: 1_000 };
 const one = { tasks: 3_000, warmUp: 1_000 };
 const hangs = { limit: 100, bound: 4_000 };
-const ROWS: readonly Row[] = [
+const ALL_ROWS: readonly Row[] = [
   row("no-op tasks/s, 50 000 at once", "throughput", many, "perSecond", "more", { times: 5 }),
   row("no-op latency, one at a time, p50, µs", "latency", one, "p50", "less"),
   row("the same, p99, µs", "latency", one, "p99", "less"),
@@ -46,6 +46,11 @@ const ROWS: readonly Row[] = [
   row("a task hangs: outcome late, p50, ms", "hang", hangs, "late", "less", { most: 10 }),
   row("a task hangs: next task answered after, p50, ms", "hang", hangs, "back", "less", { most: 20 }),
 ];
+
+const MEASUREMENTS = new Set(ALL_ROWS.map(({ measurement }) => measurement));
+const ROWS = ALL_ROWS.filter(({ measurement }) => {
+  return Deno.args.includes(measurement) || !Deno.args.some((name) => MEASUREMENTS.has(name));
+});
 
 function row(
   title: string,
@@ -239,9 +244,12 @@ function verdict(
   return `≤ ${target.times} × the best: ${formatNumber(1 / worst)} ×`;
 }
 
-const names = Deno.args.length === 0 ? USUAL : Deno.args;
+const asked = Deno.args.filter((name) => !MEASUREMENTS.has(name));
+const names = asked.length === 0 ? USUAL : asked;
 for (const name of names) {
-  if (!Object.hasOwn(RUNTIMES, name)) throw new RangeError(`There is no runtime ${JSON.stringify(name)}`);
+  if (!Object.hasOwn(RUNTIMES, name)) {
+    throw new RangeError(`There is no runtime and no measurement ${JSON.stringify(name)}`);
+  }
 }
 const ours = await Deno.makeTempDir({ dir: tmpdir(), prefix: "multiprocess-package-" });
 try {
