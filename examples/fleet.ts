@@ -19,12 +19,14 @@ const QUEUE = "hashes";
 const MACHINES = 2;
 /** How long a machine may be silent before another takes its tasks over, in milliseconds: short, to be watched. */
 const LOCK_MS = 1_000;
+/** How long Redis may take to start, in milliseconds. */
+const START_MS = 20_000;
 
 const folder = resolve(Deno.args[0] ?? fromFileUrl(import.meta.resolve("./")));
 const files = (await Array.fromAsync(Deno.readDir(folder))).filter((entry) => entry.isFile)
   .map(({ name }) => `${folder}/${name}`);
 
-const url = startRedis();
+const url = await startRedis();
 const machines = Array.from({ length: MACHINES }, (_, i) => startMachine(`machine-${i + 1}`));
 
 const mp = new Fleet({
@@ -95,8 +97,8 @@ function startMachine(name: string): { name: string; child: Deno.ChildProcess } 
   return { name, child };
 }
 
-/** Starts a Redis that ends with this process. */
-function startRedis(): URL {
+/** Starts a Redis that ends with this process, and waits until it listens. */
+async function startRedis(): Promise<URL> {
   const { port } = freeAddress();
   const args = [
     "--port",
@@ -122,7 +124,16 @@ function startRedis(): URL {
     );
     Deno.exit(1);
   }
-  return new URL(`redis://127.0.0.1:${port}`);
+  const hostname = "127.0.0.1";
+  for (const since = performance.now();;) {
+    try {
+      (await Deno.connect({ hostname, port })).close();
+      return new URL(`redis://${hostname}:${port}`);
+    } catch (error) {
+      if (performance.now() - since > START_MS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
 }
 
 function freeAddress(): Deno.NetAddr {
