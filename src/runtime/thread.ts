@@ -49,8 +49,8 @@ export const startThread: StartWorker = (spec, port, memory, events) =>
   (host === "browser" ? startWeb : host === "bun" ? startBun : startNode)(spec, port, memory, events);
 
 /**
- * How long Chromium takes to stop code that is running, in milliseconds (2 000, seen with 156). Firefox and WebKit take a few
- * (153.7; WebKitGTK 2.50.6), but WebKit never stops WebAssembly.
+ * How long Chromium takes to stop code that is running, in milliseconds (2 000, seen with 156). Firefox takes a few (153.7),
+ * WebKit some hundred at most (WebKitGTK 2.50.6), but that never stops WebAssembly.
  */
 const STOP_MS = 2_500;
 
